@@ -1,0 +1,471 @@
+#include <souk/actors/bidder/bidder.hpp>
+
+#include <deque>
+#include <map>
+#include <utility>
+
+#include <souk/actors/common/turn.hpp>
+#include <souk/actors/common/verified.hpp>
+#include <souk/backends/compute/backend.hpp>
+#include <souk/messages/bytes.hpp>
+#include <souk/messages/rbac.hpp>
+#include <souk/messages/ssh_key.hpp>
+
+namespace souk {
+
+std::string bid_key(const strong_ref& rfp, const std::string& bidder) {
+    const auto digest = crypto::sha256("souk bid\n" + rfp.uri + '\n' + rfp.cid + '\n' + bidder);
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < 8; ++i) bits = bits << 8 | static_cast<unsigned char>(digest[i]);
+    return to_tid(bits >> 11, static_cast<unsigned>(bits & 0x3ff));
+}
+
+result<lease::terms> terms_for(const bidder_options& o, const strong_ref& rfp, const std::string& author, const value& request) {
+    const auto want = from_record<ccrfp>(request);
+    if (!want) return want.error();
+    const auto now = o.now();
+    lease::terms t;
+    t.open_until = now + o.bid_life;
+    if (want->expiresAt) {
+        const auto end = from_datetime(*want->expiresAt);
+        if (!end) return end.error();
+        if (*end <= now) return refusal{"rfp_expired", "the request is over"};
+        t.open_until = std::min<instant>(t.open_until, *end);
+    }
+    if (want->user_data.size() > o.largest_user_data)
+        return refusal{"user_data_too_large", "user_data is " + std::to_string(want->user_data.size()) + " bytes; machines here take " + std::to_string(o.largest_user_data)};
+    const auto mem = compute::to_mib(want->mem), disk = compute::to_mib(want->disk);
+    if (!mem) return mem.error();
+    if (!disk) return disk.error();
+    t.key = bid_key(rfp, o.did);
+    t.rfp = rfp;
+    t.tenant = author;
+    t.user_data = want->user_data;
+    t.cpus = want->cpus, t.mem_mib = *mem, t.disk_mib = *disk, t.location = want->location;
+    const auto subject = render_subject(o.wif.subject.value_or("actx:{actx}:plc:{did-plc-key}:role:{role}"), o.actx, author, want->role);
+    if (!subject) return subject.error();
+    t.subject = *subject;
+
+    ccb b;
+    b.embed_ = {std::string(ccrfp::nsid), rfp};
+    b.bid.cost = o.cost;
+    b.bid.currency = o.currency, b.bid.frequency = o.frequency, b.bid.prepay = true, b.bid.slice = o.slice;
+    b.bid.x402.base_url = o.door + "/ccr/{at}/{cid}";
+    b.wif = o.wif;
+    b.location = o.location;
+    b.attestation = o.tier;
+    b.createdAt = to_datetime(now);
+    b.expiresAt = to_datetime(t.open_until);
+    const auto price = price_of(b.bid);
+    if (!price) return price.error();
+    t.for_slice = price->for_slice, t.slice = price->slice.count();
+    t.bid = encode_dag_cbor(to_record(b));
+    return t;
+}
+
+namespace {
+
+using namespace std::chrono_literals;
+using phase = lease::phase;
+
+struct lease_changed {
+    std::string key;
+    lease::state now;
+};
+
+} // namespace
+} // namespace souk
+
+SOUK_LOCAL_MESSAGE(souk::lease_changed)
+
+namespace souk {
+
+namespace {
+
+using own_interface = extended<bidder_actor, caf::result<void>(lease_changed), caf::result<void>(turn)>;
+
+paid_answer answer_of(std::uint32_t status, const refusal& why) {
+    value::map body;
+    body["error"] = why.code, body["message"] = why.text;
+    return {status, {{"content-type", "application/json"}}, to_json(body)};
+}
+paid_answer answer_of(std::uint32_t status, value::map body) { return {status, {{"content-type", "application/json"}}, to_json(std::move(body))}; }
+
+// One visitor of the paid URL, waiting for the lease to come to something that can be said.
+struct visit {
+    paid_request asked;
+    caf::typed_response_promise<paid_answer> promise;
+    instant until;
+    bool paid = false; // its payment was taken, or is the one that was
+    std::optional<lease::acceptance> early; // names a bid that is only just being published
+};
+
+struct bidder_state {
+    using handle = own_interface;
+    static constexpr const char* name = "souk.bidder";
+
+    bidder_state(handle::pointer self, bidder_options options, bidder_roles roles, journal& log, record_network& net, performer<lease>& world)
+        : self_(self), options_(std::move(options)), roles_(std::move(roles)), log_(log), net_(net) {
+        const auto me = handle{self};
+        footing<lease> on{&log, &world, options_.now, [me](const std::string& key, const lease::state& s, const auto&) { tell(me, lease_changed{key, s}); }, {}, options_.trouble};
+        all_.emplace(self->home_system(), options_.shards, std::move(on));
+    }
+
+    handle::behavior_type make_behavior() {
+        return {
+            [this](const record_note& n) { seen(n); },
+            [this](const paid_request& r) -> caf::result<paid_answer> {
+                auto promise = self_->template make_response_promise<paid_answer>();
+                visit v{r, promise, options_.now() + options_.answer_within, false, {}};
+                if (const auto known = by_accept_.find(r.accept.cid); known != by_accept_.end()) go_on(known->second, std::move(v));
+                else take_accept(std::move(v));
+                return promise;
+            },
+            [this](const contract_query& q) -> caf::result<contract_list> {
+                auto promise = self_->template make_response_promise<contract_list>();
+                find(q, [promise](contract_list found) mutable { promise.deliver(std::move(found)); });
+                return promise;
+            },
+            [this](const contract_order& o) -> caf::result<kept> {
+                if (o.verb != "stop") return kept{0, refusal{"unknown_verb", "a lease can be stopped, nothing else"}};
+                auto promise = self_->template make_response_promise<kept>();
+                full_id(o.id, [this, promise, why = o.reason.empty() ? "ended by the operator" : o.reason](result<std::string> key) mutable {
+                    if (!key) return promise.deliver(kept{0, key.error()}), void();
+                    request(*self_, all_->shard(*key), 20s, order<lease>{*key, lease::stop{"", "", why}})
+                        .then([promise](const answer& a) mutable { promise.deliver(kept{a.seq, a.refused}); }, [promise](caf::error& e) mutable { promise.deliver(std::move(e)); });
+                });
+                return promise;
+            },
+            [this](const lease_changed& c) { changed(c.key, c.now); },
+            [](const turn& t) { t.run(); },
+        };
+    }
+
+private:
+    // Back into this actor, from any thread.
+    template <class F>
+    auto home(F f) {
+        return [me = handle{self_}, f = std::move(f)](auto answer) mutable {
+            tell(me, turn{[f, answer = std::move(answer)]() mutable { f(std::move(answer)); }});
+        };
+    }
+
+    // -- what others publish ---------------------------------------------------------------------------------------------
+    // Only the author's identity says whether a record is his; while that cannot be looked up, the note waits.
+    void seen(const record_note& n, unsigned looks = 0) {
+        const auto uri = at_uri::parse(n.uri);
+        if (!uri || uri->did == options_.did) return;
+        if (uri->collection != ccrfp::nsid && uri->collection != ccba::nsid && uri->collection != cce::nsid) return;
+        verify_note(net_, n, home([this, n, looks](result<verified_record> r) {
+            if (r) return judge(*r);
+            if (!is_passing(r.error()) || looks >= most_looks || waiting_notes_ >= most_waiting_notes) return;
+            ++waiting_notes_;
+            send_after(*self_, handle{self_}, look_again_in(looks), turn{[this, n, looks] { --waiting_notes_, seen(n, looks + 1); }});
+        }));
+    }
+    void judge(const verified_record& r) {
+        if (r.uri.collection == ccrfp::nsid) consider(r);
+        else if (r.uri.collection == ccba::nsid) accept(r, {});
+        else obey(r);
+    }
+
+    void consider(const verified_record& r) {
+        auto terms = terms_for(options_, r.ref, r.uri.did, r.content);
+        if (!terms) return; // not for us: an expired, malformed or outsized request is simply not bid on
+        if (!roles_.policy) return all_->submit(terms->key, lease::consider{*terms});
+        policy_question q;
+        q.perspective = "bidder", q.subject = r.uri.did, q.rfp_cid = r.ref.cid, q.price = terms->for_slice, q.slice = terms->slice;
+        q.wanted = terms->location, q.offered = options_.location, q.expires = terms->open_until, q.rules = options_.rules;
+        request(*self_, roles_.policy, 15s, std::move(q)).then([this, t = std::move(*terms)](const policy_verdict& v) {
+            if (v.allowed) all_->submit(t.key, lease::consider{t});
+        }, [](const caf::error&) {});
+    }
+
+    // `visiting`: who waits for this, if anyone.
+    void accept(const verified_record& r, std::optional<visit> visiting) {
+        const auto no = [&](std::uint32_t status, const refusal& why) {
+            if (visiting) visiting->promise.deliver(answer_of(status, why));
+        };
+        auto a = from_record<ccba>(r.content);
+        if (!a) return no(400, a.error());
+        const auto bid = at_uri::parse(a->bid.record.uri);
+        if (!bid) return no(400, bid.error());
+        if (bid->did != options_.did && !visiting) return all_->submit(bid_key(a->embed_.record, options_.did), lease::outbid{r.uri.did, a->embed_.record});
+        if (bid->did != options_.did || bid->collection != ccb::nsid) return no(404, {"not_our_bid", "the accept names a bid of somebody else"});
+        if (!a->sshKey || !a->sealTo || !a->payer) return no(400, {"incomplete_accept", "an accept for this node needs sshKey, sealTo and payer"});
+        const auto key = ssh_key_line::parse(*a->sshKey);
+        if (!key) return no(400, key.error());
+        if (const auto to = crypto::seal_key_of(*a->sealTo); !to) return no(400, to.error());
+        if (const auto payer = crypto::checksummed(*a->payer); !payer) return no(400, payer.error());
+        take(bid->rkey, {r.ref, r.uri.did, a->embed_.record, a->bid.record, key->text(), *a->sealTo, *a->payer}, std::move(visiting));
+    }
+    void take(const std::string& lease_key, lease::acceptance said, std::optional<visit> visiting) {
+        request(*self_, all_->shard(lease_key), 20s, order<lease>{lease_key, lease::take{said}})
+            .then([this, lease_key, said, visiting](const answer& x) mutable {
+                    if (!visiting) return;
+                    if (!x.refused) return go_on(lease_key, std::move(*visiting));
+                    if (x.refused->code != "not_yet_offered") return visiting->promise.deliver(answer_of(x.refused->code == "not_now" ? 503 : 409, *x.refused)), void();
+                    visiting->early = std::move(said);
+                    wait(lease_key, std::move(*visiting));
+                },
+                [visiting](const caf::error&) mutable {
+                    if (visiting) visiting->promise.deliver(answer_of(503, refusal{"not_now", "try again"}));
+                });
+    }
+
+    // The paid URL was fetched before the accept came by the record stream: it names what it is for, so that is fetched and judged.
+    void take_accept(visit v) {
+        const auto ref = v.asked.accept;
+        verify_reference(net_, ref, home([this, v = std::move(v)](result<verified_record> r) mutable {
+            if (r && r->uri.collection == ccba::nsid) return accept(*r, std::move(v));
+            const auto why = r ? refusal{"wrong_type", "the paid URL names no accept"} : r.error();
+            v.promise.deliver(answer_of(why.code == "record_unreachable" || why.code == "did_unresolved" ? 503 : 404, why));
+        }));
+    }
+
+    void obey(const verified_record& r) {
+        const auto e = from_record<cce>(r.content);
+        if (!e || e->kind != "stop") return;
+        const auto known = by_accept_.find(e->accept.record.cid);
+        if (known == by_accept_.end()) return;
+        all_->submit(known->second, lease::stop{r.uri.did, e->accept.record.cid, e->reason.value_or("stopped by the tenant")});
+    }
+
+    // -- the paid URL ------------------------------------------------------------------------------------------------------
+    void go_on(const std::string& key, visit v) {
+        request(*self_, all_->shard(key), 5s, state_query<lease>{key})
+            .then([this, key, v](const state_answer<lease>& s) mutable { say(key, s.found ? *s.found : all_->durable(key), std::move(v)); },
+                  [v](const caf::error&) mutable { v.promise.deliver(answer_of(503, refusal{"not_now", "try again"})); });
+    }
+
+    void say(const std::string& key, const lease::state& s, visit v) {
+        switch (s.at) {
+        case phase::taken: return v.paid ? unpaid(s, std::move(v), refusal_of(s)) : pay_or_offer(key, s, std::move(v));
+        case phase::collecting: return pay_or_wait(key, s, std::move(v));
+        case phase::launching:
+        case phase::receipting:
+            if (v.asked.async && (v.asked.payment || v.asked.payment_v1)) return v.promise.deliver(pending(s)), void(); // it came to pay, and has
+            return wait(key, std::move(v));
+        case phase::active: return v.promise.deliver(delivered(s)), void();
+        case phase::open:
+            if (auto said = std::exchange(v.early, {})) return take(key, std::move(*said), std::move(v));
+            return v.promise.deliver(answer_of(404, not_accepted)), void();
+        case phase::ending:
+        case phase::refunding:
+        case phase::stating:
+        case phase::closed:
+            if (!s.receipt.cid.empty()) return v.promise.deliver(delivered(s)), void(); // it was delivered: that stays true
+            return v.promise.deliver(over(s)), void();
+        default: return v.promise.deliver(answer_of(404, not_accepted)), void();
+        }
+    }
+    static inline const refusal not_accepted{"not_accepted", "no bid of this node was accepted by that record"};
+    static refusal refusal_of(const lease::state& s) {
+        const auto colon = s.refused_payment.find(": ");
+        if (colon == std::string::npos) return {"payment_required", "this accept has not been paid"};
+        return {s.refused_payment.substr(0, colon), s.refused_payment.substr(colon + 2)};
+    }
+
+    paid_answer delivered(const lease::state& s) const {
+        const auto uri = at_uri::parse(s.receipt.uri);
+        value::map body;
+        body["id"] = uri ? uri->rkey : "", body["uri"] = s.receipt.uri, body["cid"] = s.receipt.cid;
+        auto a = answer_of(200, std::move(body));
+        add_settlement(a, s);
+        return a;
+    }
+    paid_answer over(const lease::state& s) const {
+        value::map body;
+        body["error"] = "contract_over", body["message"] = s.why;
+        if (s.to_refund > 0) body["refund"] = s.refund_transaction.empty() ? "on its way" : s.refund_transaction;
+        auto a = answer_of(410, std::move(body));
+        if (!s.transaction.empty()) add_settlement(a, s);
+        return a;
+    }
+    void add_settlement(paid_answer& a, const lease::state& s) const {
+        x402::settlement done;
+        done.success = true, done.transaction = s.transaction, done.network = rail_ ? rail_->network : "", done.payer = s.accept.payer;
+        a.head["payment-response"] = x402::to_header(done);
+        a.head["cache-control"] = "private";
+    }
+
+    x402::requirements offer(const lease::state& s, const rail_view& rail) const {
+        x402::requirements r;
+        r.scheme = "exact", r.network = rail.network, r.amount = std::to_string(s.what.for_slice), r.asset = rail.asset, r.payTo = rail.pay_to;
+        r.maxTimeoutSeconds = 300;
+        value::map extra;
+        extra["name"] = rail.token_name, extra["version"] = rail.token_version, extra["paymentFlow"] = "upfront";
+        r.extra = value(std::move(extra));
+        return r;
+    }
+    void unpaid(const lease::state& s, visit v, refusal why) {
+        with_rail(std::move(v), [this, s, why](visit w) {
+            x402::payment_required need;
+            need.error = why.code == "payment_required" ? why.text : why.code;
+            need.resource = {w.asked.resource, "Compute contract " + s.accept.ref.uri, "application/json"};
+            need.accepts.push_back(offer(s, *rail_));
+            paid_answer a{402, {{"content-type", "application/json"}, {"cache-control", "no-store"}}, to_json(x402::v1_body(need))};
+            a.head["payment-required"] = x402::to_header(need);
+            if (w.asked.payment || w.asked.payment_v1) {
+                x402::settlement no;
+                no.network = rail_->network, no.errorReason = why.code, no.errorMessage = why.text;
+                a.head["payment-response"] = x402::to_header(no);
+            }
+            w.promise.deliver(std::move(a));
+        });
+    }
+    void pay_or_offer(const std::string& key, const lease::state& s, visit v) {
+        if (!v.asked.payment && !v.asked.payment_v1) return unpaid(s, std::move(v), refusal_of({}));
+        with_rail(std::move(v), [this, key, s](visit w) {
+            auto p = read_payment(w.asked, offer(s, *rail_));
+            if (!p) return unpaid(s, std::move(w), p.error());
+            if (const auto payer = x402::check_exact(*p, offer(s, *rail_), options_.now()); !payer) return unpaid(s, std::move(w), payer.error());
+            p->resource.reset(), p->extensions.reset(); // what is kept is what was signed, and what for
+            request(*self_, all_->shard(key), 20s, order<lease>{key, lease::pay{encode_described(*p)}})
+                .then(
+                    [this, key, s, w](const answer& a) mutable {
+                        if (a.refused) return unpaid(s, std::move(w), *a.refused);
+                        w.paid = true;
+                        wait(key, std::move(w));
+                    },
+                    [w](const caf::error&) mutable { w.promise.deliver(answer_of(503, refusal{"not_now", "try again"})); });
+        });
+    }
+    // Settling. The one whose authorisation it is waits; a stranger is told that it is taken.
+    void pay_or_wait(const std::string& key, const lease::state& s, visit v) {
+        if (!v.asked.payment && !v.asked.payment_v1) return v.promise.deliver(answer_of(409, refusal{"payment_under_way", "this accept is being paid"})), void();
+        (void)s;
+        v.paid = true;
+        wait(key, std::move(v));
+    }
+    static result<x402::payment> read_payment(const paid_request& r, const x402::requirements& offered) {
+        if (r.payment) return x402::from_header<x402::payment>(*r.payment);
+        return x402::from_v1_header(*r.payment_v1, offered);
+    }
+    void with_rail(visit v, std::function<void(visit)> then) {
+        if (rail_) return then(std::move(v));
+        request(*self_, roles_.payments, 10s, rail_query{})
+            .then([this, v, then](const rail_view& r) { rail_ = r, then(v); },
+                  [v](const caf::error&) mutable { v.promise.deliver(answer_of(503, refusal{"not_now", "the payment verifier cannot be reached"})); });
+    }
+
+    void wait(const std::string& key, visit v) {
+        const auto left = v.until - options_.now();
+        if (left <= 0ms || waiting_.count(key) >= 64) return not_yet(key, std::move(v));
+        const auto number = ++last_visit_;
+        waiting_.emplace(key, std::pair{number, std::move(v)});
+        send_after(*self_, handle{self_}, left, turn{[this, key, number] {
+            const auto [from, to] = waiting_.equal_range(key);
+            for (auto at = from; at != to; ++at)
+                if (at->second.first == number) {
+                    auto out_of_time = std::move(at->second.second);
+                    waiting_.erase(at);
+                    return not_yet(key, std::move(out_of_time));
+                }
+        }});
+        // It may have changed between the question and the wait.
+        request(*self_, all_->shard(key), 5s, state_query<lease>{key})
+            .then([this, key](const state_answer<lease>& s) { tell_waiting(key, s.found ? *s.found : all_->durable(key)); }, [](const caf::error&) {});
+    }
+    void not_yet(const std::string& key, visit v) {
+        if (v.early) return v.promise.deliver(answer_of(503, refusal{"not_yet_offered", "the bid is being published at this moment: ask again"})), void();
+        request(*self_, all_->shard(key), 5s, state_query<lease>{key})
+            .then([this, key, v](const state_answer<lease>& s) mutable { v.promise.deliver(pending(s.found ? *s.found : all_->durable(key))); },
+                  [v](const caf::error&) mutable { v.promise.deliver(answer_of(503, refusal{"not_now", "try again"})); });
+    }
+    paid_answer pending(const lease::state& s) const {
+        value::map body;
+        body["status"] = "provisioning", body["message"] = "paid, or being settled; ask again for the receipt";
+        auto a = answer_of(202, std::move(body));
+        a.head["retry-after"] = "2";
+        if (!s.transaction.empty()) add_settlement(a, s);
+        return a;
+    }
+
+    void changed(const std::string& key, const lease::state& s) {
+        if (lease::accepted(s)) by_accept_[s.accept.ref.cid] = key;
+        if (lease::is_final(s)) forget_in_time(s);
+        tell_waiting(key, s);
+    }
+    // Who asks for one that ended long ago waits for its accept to be fetched again.
+    void forget_in_time(const lease::state& s) {
+        if (!lease::accepted(s)) return;
+        ended_.push_back(s.accept.ref.cid);
+        if (ended_.size() > most_ended) by_accept_.erase(ended_.front()), ended_.pop_front();
+    }
+    void tell_waiting(const std::string& key, const lease::state& s) {
+        if (s.at == phase::collecting || s.at == phase::reserving || s.at == phase::bidding) return; // nothing to say yet
+        const bool starting = s.at == phase::launching || s.at == phase::receipting;
+        std::vector<visit> ready;
+        const auto [from, to] = waiting_.equal_range(key);
+        for (auto at = from; at != to;) {
+            const auto& asked = at->second.second.asked;
+            if (starting && !(asked.async && (asked.payment || asked.payment_v1))) {
+                ++at;
+                continue;
+            }
+            ready.push_back(std::move(at->second.second));
+            at = waiting_.erase(at);
+        }
+        for (auto& v : ready) say(key, s, std::move(v));
+    }
+
+    // -- people's questions --------------------------------------------------------------------------------------------------
+    static contract_view view(const std::string& key, const lease::state& s) {
+        contract_view v;
+        v.id = key, v.side = "lease", v.phase = boost::describe::enum_to_string(s.at, "?");
+        v.counterparty = s.what.tenant;
+        v.price = to_decimal(s.what.for_slice) + " for " + std::to_string(s.what.slice) + " s", v.currency = "USDC";
+        v.size = std::to_string(s.what.cpus) + " cpu, " + std::to_string(s.what.mem_mib) + " MiB";
+        v.machine = lease::tag_of(s.what), v.host = s.host, v.tier = s.machine.tier.empty() ? s.tier : s.machine.tier;
+        v.rfp = s.what.rfp.uri, v.bid = s.bid.uri, v.accept = s.accept.ref.uri, v.receipt = s.receipt.uri, v.statement = s.statement.uri;
+        v.why = s.why, v.since = s.started, v.ends = s.ends;
+        auto shown = s;
+        shown.payment = {}, shown.what.user_data = {}, shown.what.bid = {};
+        v.detail = to_value(shown);
+        return v;
+    }
+    // Those that begin with `id`; the ended ones come from the journal.
+    void find(const contract_query& q, std::function<void(contract_list)> then) {
+        all_->live(*self_, [this, q, then = std::move(then)](std::map<std::string, lease::state> found) {
+            contract_list out;
+            std::erase_if(found, [&](const auto& x) { return x.first.compare(0, q.id.size(), q.id) != 0; });
+            if (q.ended || !q.id.empty())
+                for (const auto& key : log_.newest(lease::kind, 1000))
+                    if (key.compare(0, q.id.size(), q.id) == 0 && !found.count(key)) found.emplace(key, all_->durable(key));
+            for (const auto& [key, s] : found) out.all.push_back(view(key, s));
+            then(std::move(out));
+        });
+    }
+    // The one lease whose key begins so.
+    void full_id(const std::string& prefix, std::function<void(result<std::string>)> then) {
+        find({prefix, true}, [prefix, then = std::move(then)](const contract_list& found) {
+            if (found.all.empty()) return then(refusal{"unknown_lease", "no lease here begins with " + prefix});
+            if (found.all.size() > 1) return then(refusal{"ambiguous_id", prefix + " could be any of " + std::to_string(found.all.size()) + " leases: give more of it"});
+            then(found.all.front().id);
+        });
+    }
+
+    handle::pointer self_;
+    bidder_options options_;
+    bidder_roles roles_;
+    journal& log_;
+    record_network& net_;
+    std::optional<entities<lease>> all_;
+    std::map<std::string, std::string> by_accept_; // CID of the accept -> key
+    static constexpr std::size_t most_ended = 10'000;
+    std::deque<std::string> ended_; // the accepts in `by_accept_` whose leases are over
+    std::multimap<std::string, std::pair<std::uint64_t, visit>> waiting_;
+    std::uint64_t last_visit_ = 0;
+    static constexpr std::size_t most_waiting_notes = 1000;
+    std::size_t waiting_notes_ = 0;
+    std::optional<rail_view> rail_;
+};
+
+} // namespace
+
+bidder_actor spawn_bidder(caf::actor_system& sys, bidder_options options, bidder_roles roles, journal& log, record_network& net, performer<lease>& world) {
+    return sys.spawn<actor_of<bidder_state>>(std::move(options), std::move(roles), std::ref(log), std::ref(net), std::ref(world));
+}
+
+} // namespace souk

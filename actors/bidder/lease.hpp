@@ -1,0 +1,196 @@
+// A lease: one bid of Bob's, from the room that is kept for it to the statement that ends it.
+//
+//   reserving -> bidding -> open -> taken -> collecting -> launching -> receipting -> active -> ending -> refunding -> stating -> closed
+//   reserving -> closed                      no room: no bid
+//   open -> lapsed (withdraws nothing: a bid says when it ends), or withdrawn by the operator
+//   taken -> ending                          not paid in time, or the tenant's order
+//   launching -> ending                      it never started: all of the payment goes back
+//
+// Nothing but expiry, the tenant, non-payment, confirmed loss or the operator ends a lease. A failed probe does not.
+#pragma once
+#include <souk/actors/entity/entity.hpp>
+#include <souk/messages/actors.hpp>
+#include <souk/messages/money.hpp>
+#include <souk/messages/x402.hpp>
+
+namespace souk {
+
+struct lease {
+    static constexpr std::string_view kind = "lease";
+
+    enum class phase : std::uint8_t { none, reserving, bidding, open, taken, collecting, launching, receipting, active, ending, refunding, stating, closed };
+
+    struct terms {
+        std::string key;    // rkey of the bid, derived from the request's CID
+        strong_ref rfp;
+        std::string tenant; // DID of the request's author
+        octets bid;         // DAG-CBOR, unsigned ccb
+        std::string user_data;
+        std::string subject; // of the workload token that the machine boots with
+        std::int64_t cpus = 0, mem_mib = 0, disk_mib = 0;
+        std::optional<place> location;
+        amount for_slice = 0;
+        std::int64_t slice = 0; // seconds
+        instant open_until;     // of the bid
+        bool operator==(const terms&) const = default;
+    };
+    struct acceptance { // a verified ccba
+        strong_ref ref;
+        std::string author;
+        strong_ref rfp, bid; // that it names
+        std::string ssh_key, seal_to, payer;
+        bool operator==(const acceptance&) const = default;
+    };
+    struct state {
+        phase at = phase::none;
+        terms what;
+        std::string host, tier;  // where room is kept
+        strong_ref bid;
+        acceptance accept;
+        instant pay_until;
+        octets payment;          // DAG-CBOR of the x402::payment that was taken
+        std::string payment_key, transaction;
+        std::string refused_payment; // the last one that moved nothing, and why
+        instant launch_until;    // past this no backend starts it
+        machine_view machine;    // once it runs
+        instant started, ends, ended;
+        strong_ref receipt;
+        bool stop_wanted = false; // while money is under way: what came of it must be known first
+        std::string why;         // it ends
+        amount to_refund = 0, refunded = 0;
+        std::string refund_transaction;
+        strong_ref statement;
+        instant due;
+        std::uint32_t alarms = 0;
+    };
+
+    // -- effects -------------------------------------------------------------------------------------------------------
+    struct reserve {
+        room_request what;
+        struct answer { room_answer room; };
+        std::string id() const { return "reserve/" + what.tag; }
+    };
+    struct publish_bid {
+        std::string key;
+        octets bid;
+        std::string tier;
+        struct answer { strong_ref ref; };
+        std::string id() const { return "bid/" + key; }
+    };
+    struct settle {
+        octets payment;
+        std::string accept; // CID
+        instant refundable_until;
+        struct answer {
+            std::string key, transaction;
+            std::optional<refusal> refused; // it moved nothing, and never will
+        };
+        static constexpr std::chrono::milliseconds again_at_most{5'000};
+        std::string id() const; // by what is in `payment`
+    };
+    struct launch { // done when it runs
+        machine_start what;
+        struct answer {
+            machine_view machine;
+            std::optional<refusal> refused; // it does not and will not run
+        };
+        static constexpr std::chrono::milliseconds answer_within{30'000}, again_at_most{1'000};
+        std::string id() const { return "launch/" + what.tag; }
+    };
+    struct publish_receipt {
+        std::string key;
+        strong_ref rfp, bid;
+        acceptance accept;
+        machine_view machine;
+        struct answer { strong_ref ref; };
+        std::string id() const { return "receipt/" + key; }
+    };
+    struct watch { // is it still there? Only a confirmed loss counts
+        std::string tag, host;
+        struct answer { bool gone = false; std::string why; };
+        static constexpr std::chrono::milliseconds again_at_most{15'000};
+        std::string id() const { return "watch/" + tag; }
+    };
+    struct terminate { // done when it is confirmed gone, or was never there; room is let go too
+        machine_end what;
+        struct answer { instant as_of; };
+        static constexpr std::chrono::milliseconds again_at_most{2'000};
+        std::string id() const { return "terminate/" + what.tag; }
+    };
+    struct refund {
+        std::string payment_key;
+        std::int64_t amount = 0;
+        std::string why;
+        struct answer { std::string transaction; };
+        static constexpr std::chrono::milliseconds again_at_most{10'000};
+        std::string id() const { return "refund/" + payment_key; }
+    };
+    struct publish_statement {
+        std::string key;
+        ccf statement; // less createdAt and signatures
+        struct answer { strong_ref ref; };
+        std::string id() const { return "statement/" + key; }
+    };
+    using effect = std::variant<reserve, publish_bid, settle, launch, publish_receipt, watch, terminate, refund, publish_statement>;
+
+    // -- commands ------------------------------------------------------------------------------------------------------
+    struct consider { terms what; };
+    struct take { acceptance accept; };              // Alice accepts
+    struct outbid { std::string author; strong_ref rfp; }; // the tenant accepted somebody else: room is not kept for nothing
+    struct pay { octets payment; };             // DAG-CBOR, checked against what is offered
+    struct stop { std::string by, accept_cid, why; }; // by: DID; "" is the operator
+    using command = std::variant<consider, take, outbid, pay, stop, deadline_passed, outcome<reserve>, outcome<publish_bid>, outcome<settle>, outcome<launch>,
+                                 outcome<publish_receipt>, outcome<watch>, outcome<terminate>, outcome<refund>, outcome<publish_statement>>;
+
+    // -- facts ---------------------------------------------------------------------------------------------------------
+    struct considered { static constexpr auto type = "considered"; terms what; instant due; };
+    struct reserved { static constexpr auto type = "reserved"; std::string host, tier; instant due; };
+    struct bid { static constexpr auto type = "bid"; strong_ref ref; };
+    struct taken { static constexpr auto type = "taken"; acceptance accept; instant pay_until; };
+    struct payment_taken { static constexpr auto type = "payment_taken"; octets payment; instant due; };
+    struct payment_refused { static constexpr auto type = "payment_refused"; std::string code, why; };
+    struct paid { static constexpr auto type = "paid"; std::string key, transaction; instant launch_until, due; };
+    struct stop_noted { static constexpr auto type = "stop_noted"; std::string why; };
+    struct started { static constexpr auto type = "started"; machine_view machine; instant at, ends; };
+    struct receipted { static constexpr auto type = "receipted"; strong_ref ref; };
+    struct ending { static constexpr auto type = "ending"; std::string why; instant at; std::int64_t to_refund = 0; instant due; };
+    struct gone { static constexpr auto type = "gone"; instant as_of; bool last = false; instant due; }; // last: nothing is owed, nothing to state
+    struct refunded { static constexpr auto type = "refunded"; std::string transaction; };
+    struct stated { static constexpr auto type = "stated"; strong_ref ref; };
+    struct overdue { static constexpr auto type = "overdue"; instant look_again; };
+    using event = std::variant<considered, reserved, bid, taken, payment_taken, payment_refused, paid, stop_noted, started, receipted, ending, gone, refunded,
+                               stated, overdue>;
+
+    static decision<event> decide(const state&, const command&, instant now);
+    static state evolve(state, const event&);
+    static std::vector<effect> effects(const state&);
+    static std::optional<instant> deadline(const state&);
+    static bool is_final(const state& s) { return s.at == phase::closed; }
+
+    static std::string tag_of(const terms& t) { return "souk-" + t.key + "-1"; } // of the machine: the contract and the attempt
+    static bool accepted(const state& s) { return !s.accept.ref.cid.empty(); }
+    // What is owed back if the machine were given up at `when`: everything but the time that it was the tenant's.
+    static amount owed_back(const state&, instant when);
+};
+
+BOOST_DESCRIBE_ENUM(lease::phase, none, reserving, bidding, open, taken, collecting, launching, receipting, active, ending, refunding, stating, closed)
+BOOST_DESCRIBE_STRUCT(lease::terms, (), (key, rfp, tenant, bid, user_data, subject, cpus, mem_mib, disk_mib, location, for_slice, slice, open_until))
+BOOST_DESCRIBE_STRUCT(lease::acceptance, (), (ref, author, rfp, bid, ssh_key, seal_to, payer))
+BOOST_DESCRIBE_STRUCT(lease::state, (), (at, what, host, tier, bid, accept, pay_until, payment, payment_key, transaction, refused_payment, launch_until, machine, started, ends, ended, receipt, stop_wanted, why, to_refund, refunded, refund_transaction, statement, due, alarms))
+BOOST_DESCRIBE_STRUCT(lease::considered, (), (what, due))
+BOOST_DESCRIBE_STRUCT(lease::reserved, (), (host, tier, due))
+BOOST_DESCRIBE_STRUCT(lease::bid, (), (ref))
+BOOST_DESCRIBE_STRUCT(lease::taken, (), (accept, pay_until))
+BOOST_DESCRIBE_STRUCT(lease::payment_taken, (), (payment, due))
+BOOST_DESCRIBE_STRUCT(lease::payment_refused, (), (code, why))
+BOOST_DESCRIBE_STRUCT(lease::paid, (), (key, transaction, launch_until, due))
+BOOST_DESCRIBE_STRUCT(lease::stop_noted, (), (why))
+BOOST_DESCRIBE_STRUCT(lease::started, (), (machine, at, ends))
+BOOST_DESCRIBE_STRUCT(lease::receipted, (), (ref))
+BOOST_DESCRIBE_STRUCT(lease::ending, (), (why, at, to_refund, due))
+BOOST_DESCRIBE_STRUCT(lease::gone, (), (as_of, last, due))
+BOOST_DESCRIBE_STRUCT(lease::refunded, (), (transaction))
+BOOST_DESCRIBE_STRUCT(lease::stated, (), (ref))
+BOOST_DESCRIBE_STRUCT(lease::overdue, (), (look_again))
+
+} // namespace souk

@@ -1,0 +1,133 @@
+#include <souk/actors/bidder/bidder.hpp>
+
+namespace souk {
+
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto usual = 9s; // below the engine's own patience, so that the reason for an unknown is ours
+
+// One question to one role, its answer made into an outcome by `judge`, which returns the verdict and fills what was found.
+template <class Answer, class Effect, class Role, class Message, class Judge>
+void put(caf::actor_system& sys, const Role& role, std::chrono::milliseconds within, Message what, Effect f, reply_to<Effect> tell, Judge judge) {
+    ask<Answer>(sys, role, within, std::move(what), [f = std::move(f), tell = std::move(tell), judge](result<Answer> a) {
+        outcome<Effect> o{f, verdict::unknown, {}, {}};
+        if (!a) o.why = a.error().text;
+        else judge(*a, o);
+        tell(std::move(o));
+    });
+}
+
+// Date and signatures are the signer's to fill.
+template <class Record>
+value undated(const Record& r) {
+    auto v = to_record(r);
+    if (auto* fields = v.template as<value::map>()) fields->erase("createdAt"), fields->erase("signatures");
+    return v;
+}
+
+template <class Effect>
+auto published() {
+    return [](const signed_record& r, outcome<Effect>& o) {
+        if (r.refused) {
+            // A full disk or a network that is away is no final word about the record.
+            const bool passing = r.refused->code == "disk_full" || r.refused->code == "record_unreachable" || r.refused->code == "not_now";
+            o.said = passing ? verdict::unknown : verdict::failed;
+            o.why = r.refused->text;
+            return;
+        }
+        o.said = verdict::done;
+        o.found.ref = {r.uri, r.cid};
+    };
+}
+
+} // namespace
+
+void lease_world::perform(const lease::reserve& f, reply_to<lease::reserve> tell) {
+    put<room_answer>(sys_, roles_.fleet, usual, f.what, f, std::move(tell), [](const room_answer& a, outcome<lease::reserve>& o) {
+        if (a.refused && a.refused->code == "host_lost") return o.why = a.refused->text, void(); // no answer yet: asked again
+        o.said = verdict::done;
+        o.found.room = a;
+    });
+}
+
+void lease_world::perform(const lease::publish_bid& f, reply_to<lease::publish_bid> tell) {
+    put<signed_record>(sys_, roles_.signer, usual, sign_record{std::string(ccb::nsid), f.key, f.bid, true, false}, f, std::move(tell), published<lease::publish_bid>());
+}
+
+void lease_world::perform(const lease::settle& f, reply_to<lease::settle> tell) {
+    put<money_moved>(sys_, roles_.payments, usual, collect{f.payment, f.accept, f.refundable_until}, f, std::move(tell),
+                     [](const money_moved& m, outcome<lease::settle>& o) {
+                         if (m.refused) o.why = m.refused->code + ": " + m.refused->text;
+                         if (m.how == came::unknown) return;
+                         o.said = verdict::done;
+                         o.found = {m.key, m.transaction, m.how == came::no ? std::optional(m.refused.value_or(refusal{"refused", "the payment was refused"})) : std::nullopt};
+                     });
+}
+
+void lease_world::perform(const lease::launch& f, reply_to<lease::launch> tell) {
+    put<machine_view>(sys_, roles_.fleet, 28s, f.what, f, std::move(tell), [](const machine_view& m, outcome<lease::launch>& o) {
+        if (m.phase == "running") {
+            o.said = verdict::done;
+            o.found.machine = m;
+        } else if (m.phase == "gone" || m.phase == "stopping" || (m.refused && m.phase == "none")) {
+            o.said = verdict::done;
+            o.found.refused = m.refused && !m.refused->text.empty() ? *m.refused : refusal{"machine_over", m.why};
+        } // reserved, launching: asked again soon
+    });
+}
+
+void lease_world::perform(const lease::publish_receipt& f, reply_to<lease::publish_receipt> tell) {
+    access_details in;
+    in.accept = f.accept.ref.cid;
+    in.machine = f.machine.tag;
+    in.host = f.machine.address;
+    in.port = f.machine.port;
+    in.user = f.machine.user;
+    in.host_key = f.machine.host_key;
+    ccr r;
+    r.rfp = {std::string(ccrfp::nsid), f.rfp};
+    r.bid = {std::string(ccb::nsid), f.bid};
+    r.accept = embed{std::string(ccba::nsid), f.accept.ref};
+    r.attestation = f.machine.tier;
+    const auto sealed = seal_access(in, f.accept.seal_to);
+    if (!sealed) return tell({f, verdict::failed, {}, sealed.error().text});
+    r.sealed = octets{*sealed};
+    put<signed_record>(sys_, roles_.signer, usual, sign_record{std::string(ccr::nsid), f.key, encode_dag_cbor(undated(r)), true, true}, f, std::move(tell),
+                       published<lease::publish_receipt>());
+}
+
+void lease_world::perform(const lease::watch& f, reply_to<lease::watch> tell) {
+    put<machine_list>(sys_, roles_.fleet, usual, machine_query{f.tag}, f, std::move(tell), [f](const machine_list& l, outcome<lease::watch>& o) {
+        for (const auto& m : l.all) {
+            if (m.host != f.host) continue;
+            o.said = verdict::done;
+            o.found.gone = m.phase == "gone"; // confirmed by its backend; silence or a lost host is not
+            o.found.why = m.why;
+        }
+    });
+}
+
+void lease_world::perform(const lease::terminate& f, reply_to<lease::terminate> tell) {
+    put<machine_view>(sys_, roles_.fleet, usual, f.what, f, std::move(tell), [this](const machine_view& m, outcome<lease::terminate>& o) {
+        if (m.phase != "gone" && m.phase != "none") return;
+        o.said = verdict::done;
+        o.found.as_of = options_.now();
+    });
+}
+
+void lease_world::perform(const lease::refund& f, reply_to<lease::refund> tell) {
+    put<money_moved>(sys_, roles_.payments, usual, give_back{f.payment_key, f.amount, f.why}, f, std::move(tell), [](const money_moved& m, outcome<lease::refund>& o) {
+        if (m.refused) o.why = m.refused->text;
+        if (m.how != came::yes) return; // owed until it is paid
+        o.said = verdict::done;
+        o.found.transaction = m.transaction;
+    });
+}
+
+void lease_world::perform(const lease::publish_statement& f, reply_to<lease::publish_statement> tell) {
+    put<signed_record>(sys_, roles_.signer, usual, sign_record{std::string(ccf::nsid), f.key, encode_dag_cbor(undated(f.statement)), true, false}, f, std::move(tell),
+                       published<lease::publish_statement>());
+}
+
+} // namespace souk

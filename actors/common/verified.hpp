@@ -1,0 +1,35 @@
+// Records that were judged: the author's signature verified against the author's identity, the CID against the bytes.
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+#include <souk/backends/records/network.hpp>
+#include <souk/messages/actors.hpp>
+#include <souk/messages/attest.hpp>
+#include <souk/messages/dag_cbor.hpp>
+
+namespace souk {
+
+struct verified_record {
+    strong_ref ref;
+    at_uri uri;
+    value content;
+    did_document author;
+};
+
+// Takes a note as the door delivered it; its CID is recomputed here all the same. `then` runs on any thread.
+// Codes: those of decoding, "cid_mismatch", "did_unresolved" (wait), and of check_attestation.
+void verify_note(record_network&, const record_note&, std::function<void(result<verified_record>)> then);
+// Fetches by reference first.
+void verify_reference(record_network&, const strong_ref&, std::function<void(result<verified_record>)> then);
+
+// Whether that is no verdict yet: the identity or the record could not be looked up now. Wait, never pass, and never forget it either.
+inline bool is_passing(const refusal& r) {
+    return r.code == "did_unresolved" || r.code == "record_unreachable" || r.code == "request_timeout" || r.code.rfind("http_", 0) == 0;
+}
+// How long until the n-th look again, and how many there are: about four minutes in all.
+inline constexpr unsigned most_looks = 12;
+inline std::chrono::milliseconds look_again_in(unsigned n) { return std::min(std::chrono::milliseconds{500} * (1 << std::min(n, 6u)), std::chrono::milliseconds{30'000}); }
+
+} // namespace souk

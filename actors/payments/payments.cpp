@@ -1,0 +1,207 @@
+#include <souk/actors/payments/payments.hpp>
+
+#include <souk/messages/bytes.hpp>
+
+#include <map>
+
+namespace souk {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+struct payment_changed {
+    std::string key;
+    payment::state now;
+};
+struct stop_waiting {
+    std::string key;
+    std::uint64_t waiter = 0;
+};
+
+} // namespace
+} // namespace souk
+
+SOUK_LOCAL_MESSAGE(souk::payment_changed)
+SOUK_LOCAL_MESSAGE(souk::stop_waiting)
+
+namespace souk {
+
+namespace {
+
+using own_interface = extended<payments_actor, caf::result<void>(payment_changed), caf::result<void>(stop_waiting)>;
+
+// What a caller may be told of a payment in this state; nothing while that is still open.
+std::optional<money_moved> said_of(const std::string& key, const payment::state& s, bool about_refund) {
+    using phase = payment::phase;
+    if (about_refund) {
+        if (s.at == phase::refunded) return money_moved{came::yes, key, s.back_transaction, {}};
+        return std::nullopt;
+    }
+    switch (s.at) {
+    case phase::confirmed:
+    case phase::refunding:
+    case phase::refunded:
+    case phase::settled: return money_moved{came::yes, key, s.transaction, {}};
+    case phase::failed: return money_moved{came::no, key, {}, s.why};
+    // The rail said no, but the authorisation is still alive: it moved nothing yet, and until it is dead nobody may say that it never will.
+    case phase::asking: return money_moved{came::unknown, key, {}, s.why};
+    default: return std::nullopt;
+    }
+}
+
+struct payments_state {
+    using handle = own_interface;
+    static constexpr const char* name = "souk.payments";
+
+    payments_state(handle::pointer self, payments_options options, journal& log, payment_rail& rail, performer<payment>& world)
+        : self_(self), options_(std::move(options)), rail_(rail) {
+        const auto me = handle{self};
+        footing<payment> on{&log, &world, options_.now, [me](const std::string& key, const payment::state& s, const auto&) { tell(me, payment_changed{key, s}); }, {}, options_.trouble};
+        all_.emplace(self->home_system(), options_.shards, std::move(on));
+    }
+
+    handle::behavior_type make_behavior() {
+        return {
+            [this](const collect& c) -> caf::result<money_moved> {
+                auto p = decode_described<x402::payment>(c.payment.data);
+                if (!p) return money_moved{came::no, {}, {}, p.error()};
+                const auto& a = p->payload.authorization;
+                std::int64_t value = 0, before = 0;
+                if (!number(a.value, value) || !number(a.validBefore, before))
+                    return money_moved{came::no, {}, {}, refusal{"bad_authorization", "its numbers are not numbers"}};
+                if (p->accepted.network != rail_.network()) return money_moved{came::no, {}, {}, refusal{"invalid_network", "this node is paid on " + rail_.network()}};
+                const instant until{std::chrono::seconds{before}};
+                return wait_for(payment::key_of(a),
+                                payment::pay{{p->payload, p->accepted.network, p->accepted.asset, c.accept, value, until, c.refundable_until}}, false);
+            },
+            [this](const give_back& g) -> caf::result<money_moved> { return wait_for(g.key, payment::refund{g.amount, g.why}, true); },
+            [this](const rail_query&) -> caf::result<rail_view> {
+                const auto token = rail_.token();
+                return rail_view{rail_.network(), rail_.asset(), options_.pay_to, token.name, token.version};
+            },
+            [this](const payment_changed& c) {
+                const auto [from, to] = waiting_.equal_range(c.key);
+                for (auto at = from; at != to;) {
+                    if (auto said = said_of(c.key, c.now, at->second.about_refund)) {
+                        at->second.promise.deliver(std::move(*said));
+                        at = waiting_.erase(at);
+                    } else {
+                        ++at;
+                    }
+                }
+            },
+            [this](const stop_waiting& g) {
+                const auto [from, to] = waiting_.equal_range(g.key);
+                for (auto at = from; at != to; ++at)
+                    if (at->second.number == g.waiter) {
+                        at->second.promise.deliver(money_moved{came::unknown, g.key, {}, {}});
+                        waiting_.erase(at);
+                        return;
+                    }
+            },
+        };
+    }
+
+private:
+    struct waiter {
+        std::uint64_t number = 0;
+        bool about_refund = false;
+        caf::typed_response_promise<money_moved> promise;
+    };
+
+    static bool number(const std::string& text, std::int64_t& into) {
+        if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos) return false;
+        into = std::stoll(text);
+        return true;
+    }
+    // Orders, then waits for the entity to say what came of it. What it already said is asked for after the order is durable.
+    caf::result<money_moved> wait_for(const std::string& key, payment::command what, bool about_refund) {
+        auto promise = self_->template make_response_promise<money_moved>();
+        const auto mine = ++last_waiter_;
+        waiting_.emplace(key, waiter{mine, about_refund, promise});
+        send_after(*self_, handle{self_}, options_.answer_within, stop_waiting{key, mine});
+        const auto drop = [this, key, mine](money_moved said) {
+            const auto [from, to] = waiting_.equal_range(key);
+            for (auto at = from; at != to; ++at)
+                if (at->second.number == mine) {
+                    at->second.promise.deliver(std::move(said));
+                    waiting_.erase(at);
+                    return;
+                }
+        };
+        request(*self_, all_->shard(key), options_.answer_within, order<payment>{key, std::move(what)})
+            .then(
+                [this, key, about_refund, drop](const answer& a) {
+                    if (a.refused) return drop({came::no, key, {}, a.refused});
+                    request(*self_, all_->shard(key), 5s, state_query<payment>{key})
+                        .then(
+                            [this, key, about_refund, drop](const state_answer<payment>& s) {
+                                // not live: it has ended, and the journal knows how
+                                const auto now = s.found ? *s.found : all_->durable(key);
+                                if (auto said = said_of(key, now, about_refund)) drop(std::move(*said));
+                            },
+                            [](const caf::error&) {});
+                },
+                [](const caf::error&) {}); // silence is `unknown`, by the timer
+        return promise;
+    }
+
+    handle::pointer self_;
+    payments_options options_;
+    payment_rail& rail_;
+    std::optional<entities<payment>> all_;
+    std::multimap<std::string, waiter> waiting_;
+    std::uint64_t last_waiter_ = 0;
+};
+
+} // namespace
+
+// -- the rail ----------------------------------------------------------------------------------------------------------------
+
+void payment_world::perform(const payment::move& f, reply_to<payment::move> tell) {
+    rail_.settle(f.what.authorised, [f, tell](settle_answer a) {
+        switch (a.how) {
+        case moved::yes: return tell({f, verdict::done, {a.transaction}, {}});
+        case moved::no: return tell({f, verdict::failed, {}, a.why.code + ": " + a.why.text});
+        default: return tell({f, verdict::unknown, {}, "the rail does not know"});
+        }
+    });
+}
+
+void payment_world::perform(const payment::look_up& f, reply_to<payment::look_up> tell) {
+    const auto& a = f.what.authorised.authorization;
+    rail_.look_up(a.from, a.nonce, [f, tell](look_up_answer x) {
+        if (x.how == moved::unknown) return tell({f, verdict::unknown, {}, "the rail does not know"});
+        tell({f, verdict::done, {x.how == moved::yes ? std::optional(x.transaction) : std::nullopt, x.as_of}, {}});
+    });
+}
+
+// A transfer of our own, its nonce derived from the payment's: signed twice it is the same bytes.
+void payment_world::perform(const payment::give_back& f, reply_to<payment::give_back> tell) {
+    const auto& paid = f.what.authorised.authorization;
+    x402::authorization a;
+    a.from = own_;
+    a.to = paid.from;
+    a.value = std::to_string(f.amount);
+    a.validAfter = "0";
+    a.validBefore = std::to_string(std::chrono::floor<std::chrono::seconds>(f.what.refundable_until + std::chrono::hours{24 * 365}).time_since_epoch().count());
+    a.nonce = "0x" + to_hex(crypto::sha256("souk refund" + payment::key_of(paid)));
+    const auto digest = x402::digest_of(rail_.token(), a);
+    if (!digest) return tell({f, verdict::failed, {}, digest.error().text});
+    const auto signature = crypto::sign_digest(wallet_, *digest);
+    if (!signature) return tell({f, verdict::failed, {}, signature.error().text});
+    rail_.settle({"0x" + to_hex(*signature), a}, [f, tell](settle_answer x) {
+        switch (x.how) {
+        case moved::yes: return tell({f, verdict::done, {x.transaction}, {}});
+        case moved::no: return tell({f, verdict::failed, {}, x.why.code + ": " + x.why.text});
+        default: return tell({f, verdict::unknown, {}, "the rail does not know"});
+        }
+    });
+}
+
+payments_actor spawn_payments(caf::actor_system& sys, payments_options options, journal& log, payment_rail& rail, performer<payment>& world) {
+    return sys.spawn<actor_of<payments_state>>(std::move(options), std::ref(log), std::ref(rail), std::ref(world));
+}
+
+} // namespace souk

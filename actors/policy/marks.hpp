@@ -1,0 +1,13 @@
+// Trust marks out of somebody's sh.tangled.graph.vouch records. The key of such a record is the DID that it is about.
+#pragma once
+#include <vector>
+
+#include <souk/backends/records/repository.hpp>
+#include <souk/messages/actors.hpp>
+
+namespace souk::policy {
+
+// A record whose key is no DID marks nobody and is left out; one whose text cannot be read marks its subject as `unreadable`.
+std::vector<trust_mark> marks_of(const std::string& by, const std::vector<stored_record>&);
+
+} // namespace souk::policy

@@ -1,0 +1,289 @@
+#include <souk/actors/requester/purchase.hpp>
+
+#include <souk/actors/common/planted.hpp>
+
+namespace souk {
+
+namespace {
+
+using namespace std::chrono_literals;
+using phase = purchase::phase;
+
+constexpr auto publish_within = 10min; // a record network that is away for longer is a failed purchase, before anything was promised
+constexpr auto judge_within = 30s;     // an identity that cannot be resolved by then counts against its bidder
+constexpr auto pay_within = 5min;      // life of the authorisation
+constexpr auto receipt_within = 20min; // a seller's own deadline to start a machine is shorter
+constexpr auto alarm_every = 10min;
+
+struct rules {
+    using verdicts = decision<purchase::event>;
+    const purchase::state& s;
+    instant now;
+
+    // -- orders ------------------------------------------------------------------------------------------------------
+    verdicts operator()(const purchase::open& c) const {
+        if (s.at != phase::none) {
+            if (c.what == s.what) return {};
+            return refusal{"purchase_conflict", "this id already stands for another purchase"};
+        }
+        if (c.what.window_ms < 0 || c.what.window_ms > 24 * 3'600'000) return refusal{"bad_window", "bids are gathered for up to a day"};
+        return purchase::opened{c.what, c.key, now + publish_within};
+    }
+    verdicts operator()(const purchase::stop& c) const {
+        switch (s.at) {
+        case phase::none: return refusal{"unknown_purchase", "no such purchase"};
+        case phase::publishing:
+        case phase::gathering:
+        case phase::judging:
+        case phase::granting: return purchase::failed{c.why}; // no accept was written: nobody was promised anything
+        case phase::accepting:
+            if (s.stop_wanted) return {};
+            return purchase::stop_noted{c.why};
+        case phase::paying:
+        case phase::doubting:
+        case phase::awaiting:
+        case phase::active: return purchase::stopping{c.why, now + alarm_every};
+        default: return {};
+        }
+    }
+
+    // -- what others published -----------------------------------------------------------------------------------------
+    verdicts operator()(const purchase::bid_seen& c) const {
+        if (s.at != phase::publishing && s.at != phase::gathering) return {};
+        for (const auto& o : s.offers)
+            if (o.ref == c.of.ref) return {};
+        if (s.offers.size() >= purchase::most_bids) return refusal{"too_many_bids", "this purchase listens to no further bids"};
+        if (s.at == phase::gathering && c.of.rfp != s.rfp) return refusal{"wrong_rfp", "the bid names another request, or another content of it"};
+        if (c.of.expires <= now) return refusal{"bid_expired", "the bid is already over"};
+        return purchase::offered{c.of};
+    }
+    verdicts operator()(const purchase::bid_withdrawn& c) const {
+        if (s.at != phase::publishing && s.at != phase::gathering && s.at != phase::judging) return {}; // chosen is chosen
+        for (const auto& o : s.offers)
+            if (o.ref.uri == c.bid_uri && o.bidder == c.by && !o.withdrawn) return purchase::withdrawn{c.bid_uri};
+        return {};
+    }
+    verdicts operator()(const purchase::receipt_seen& c) const {
+        if (s.at != phase::awaiting && s.at != phase::paying && s.at != phase::doubting) return {};
+        if (!s.receipt.cid.empty()) return {};
+        if (c.by != purchase::winner(s)->bidder) return refusal{"not_the_seller", "the receipt is by somebody else than the bidder"};
+        return purchase::receipt_found{c.receipt};
+    }
+    // The seller's last word. What it says of money is checked against what was signed; a lie is kept on record, not believed.
+    verdicts operator()(const purchase::statement_seen& c) const {
+        if (s.accept.cid.empty() || purchase::is_final(s)) return {};
+        if (c.by != purchase::winner(s)->bidder) return refusal{"not_the_seller", "the statement is by somebody else than the bidder"};
+        std::string why = c.why;
+        if (c.paid > s.authorised || c.refunded > c.paid || c.refunded < 0 || c.paid < 0)
+            why += " (the statement's sums do not agree with what was authorised: disputed)";
+        return purchase::stated{c.ref, c.paid, c.refunded, c.seconds, why};
+    }
+
+    // -- time ----------------------------------------------------------------------------------------------------------
+    verdicts operator()(const deadline_passed&) const {
+        switch (s.at) {
+        case phase::publishing: return purchase::failed{"the request could not be published in time"};
+        case phase::gathering:
+            if (s.offers.empty()) return purchase::failed{"no bids: nobody answered the request in its window"};
+            if (undecided()) return purchase::judging{now + judge_within};
+            return choose();
+        case phase::judging: return choose();
+        case phase::granting: return purchase::failed{"the workload's grant could not be published in time"};
+        case phase::accepting: return purchase::overdue{now + alarm_every};
+        case phase::paying: return purchase::doubted{"not settled while the authorisation was valid", now + alarm_every};
+        case phase::awaiting: return purchase::stopping{"paid, but no receipt came in time", now + alarm_every};
+        case phase::active: return purchase::stopping{"the lease ended", now + alarm_every};
+        case phase::doubting:
+        case phase::stopping: return purchase::overdue{now + alarm_every};
+        default: return {};
+        }
+    }
+
+    // -- outcomes ------------------------------------------------------------------------------------------------------
+    verdicts operator()(const outcome<purchase::publish_request>& o) const {
+        if (s.at != phase::publishing) return {};
+        if (o.said == verdict::done) return purchase::requested{o.found.ref, now + std::chrono::milliseconds{s.what.window_ms}};
+        if (o.said == verdict::failed) return purchase::failed{"the request was refused: " + o.why}; // by our own repository: nothing is out
+        return {};
+    }
+    verdicts operator()(const outcome<purchase::judge>& o) const {
+        if ((s.at != phase::gathering && s.at != phase::judging) || o.said != verdict::done || o.found.verdict.wait) return {};
+        bool last = true, known = false;
+        for (const auto& x : s.offers) {
+            if (x.ref.cid == o.of.bid) known = !x.verdict;
+            else if (!x.withdrawn && !x.verdict) last = false;
+        }
+        if (!known) return {};
+        verdicts said = purchase::judged{o.of.of.ref.uri, o.found.verdict};
+        if (s.at == phase::judging && last) {
+            auto after = purchase::evolve(s, said.events.front());
+            for (auto& e : rules{after, now}.choose().events) said.events.push_back(std::move(e));
+        }
+        return said;
+    }
+    verdicts operator()(const outcome<purchase::grant>& o) const {
+        if (s.at != phase::granting) return {};
+        if (o.said == verdict::done) return purchase::granted{now + publish_within};
+        if (o.said == verdict::failed) return purchase::failed{"the workload's grant was refused: " + o.why};
+        return {};
+    }
+    verdicts operator()(const outcome<purchase::publish_accept>& o) const {
+        if (s.at != phase::accepting || o.said != verdict::done) return {};
+        verdicts said = purchase::accepted{o.found.ref, purchase::winner(s)->for_slice, now + pay_within};
+        if (s.stop_wanted) said.events.push_back(purchase::stopping{s.why, now + alarm_every});
+        return said;
+    }
+    // A refusal from the seller is a claim: the authorisation is out, and might still be used. Only the rail ends a payment.
+    verdicts operator()(const outcome<purchase::pay>& o) const {
+        if (s.at != phase::paying && s.at != phase::awaiting) return {};
+        if (o.said == verdict::failed && s.why != o.why) return purchase::noted{o.why};
+        if (o.said != verdict::done) return {};
+        verdicts said;
+        if (s.at == phase::paying && !o.found.transaction.empty()) said.events.push_back(purchase::paid{o.found.transaction, now + receipt_within});
+        if (!o.found.receipt.cid.empty() && s.receipt.cid.empty()) said.events.push_back(purchase::receipt_found{o.found.receipt});
+        if (o.found.over && said.events.empty()) said.events.push_back(purchase::stopping{"the seller refused: " + o.found.over->text, now + alarm_every});
+        return said;
+    }
+    verdicts operator()(const outcome<purchase::look_up>& o) const {
+        if ((s.at != phase::doubting && s.at != phase::stopping) || o.said != verdict::done) return {};
+        if (!o.found.transaction.empty()) {
+            if (s.at == phase::stopping) return {}; // used: the seller owes a statement, and the alarm stays on
+            return purchase::paid{o.found.transaction, now + receipt_within};
+        }
+        if (o.found.as_of <= s.pay_until) return {};
+        return purchase::failed{s.why.empty() ? "the authorisation expired unused: nothing was paid" : s.why + " (nothing was paid)"};
+    }
+    verdicts operator()(const outcome<purchase::fetch_receipt>& o) const {
+        if (s.receipt.cid.empty() || !s.sealed.empty() || o.said != verdict::done) return {};
+        if (s.at != phase::awaiting && s.at != phase::paying && s.at != phase::doubting) return {};
+        if (o.found.broken) return purchase::stopping{"the receipt is not good: " + o.found.broken->text, now + alarm_every};
+        return purchase::delivered{o.found.sealed, o.found.tier, now, now + std::chrono::seconds{purchase::winner(s)->slice}};
+    }
+    verdicts operator()(const outcome<purchase::publish_stop>&) const { return {}; } // what counts is the seller's statement
+    verdicts operator()(const outcome<purchase::find_statement>& o) const {
+        if (o.said != verdict::done || o.found.ref.cid.empty()) return {};
+        return (*this)(purchase::statement_seen{o.of.bidder, o.found.ref, o.found.paid, o.found.refunded, o.found.seconds, o.found.why});
+    }
+
+private:
+    bool undecided() const {
+        for (const auto& o : s.offers)
+            if (!o.withdrawn && !o.verdict) return true;
+        return false;
+    }
+    verdicts choose() const {
+        const auto which = purchase::best(s, now);
+        if (!which) return purchase::failed{"no acceptable bid: " + why_none()};
+        std::size_t allowed = 0;
+        for (const auto& o : s.offers) allowed += !o.withdrawn && o.verdict && o.verdict->allowed;
+        const auto why = "the cheapest of " + std::to_string(allowed) + " allowed, out of " + std::to_string(s.offers.size());
+        if (s.what.plan) return purchase::planned{*which, why};
+        return purchase::chosen{*which, why, now + publish_within};
+    }
+    std::string why_none() const {
+        std::string all;
+        for (const auto& o : s.offers) {
+            if (!all.empty()) all += "; ";
+            if (all.size() > 500) return all + "...";
+            all += o.bidder + ": " + (o.withdrawn ? "withdrawn" : !o.verdict ? "could not be judged in time" : o.verdict->allowed ? "over the ceiling, or expired" : o.verdict->reason);
+        }
+        return all.empty() ? "there were none" : all;
+    }
+};
+
+} // namespace
+
+decision<purchase::event> purchase::decide(const state& s, const command& c, instant now) {
+    return std::visit(rules{s, now}, c);
+}
+
+purchase::state purchase::evolve(state s, const event& e) {
+    match(
+        e,
+        [&](const opened& x) { s.at = phase::publishing, s.what = x.what, s.key = x.key, s.due = x.due; },
+        [&](const requested& x) { s.at = phase::gathering, s.rfp = x.rfp, s.due = x.gather_until; },
+        [&](const offered& x) { s.offers.push_back(x.of); },
+        [&](const withdrawn& x) {
+            for (auto& o : s.offers)
+                if (o.ref.uri == x.bid_uri) o.withdrawn = true;
+        },
+        [&](const judging& x) { s.at = phase::judging, s.due = x.judge_until; },
+        [&](const judged& x) {
+            for (auto& o : s.offers)
+                if (o.ref.uri == x.bid_uri) o.verdict = x.verdict;
+        },
+        [&](const chosen& x) { s.at = phase::granting, s.chosen = x.which, s.why = x.why, s.due = x.due; },
+        [&](const planned& x) { s.at = phase::planned, s.chosen = x.which, s.why = x.why; },
+        [&](const granted& x) { s.at = phase::accepting, s.granted = true, s.due = x.due; },
+        [&](const accepted& x) { s.at = phase::paying, s.accept = x.accept, s.authorised = x.for_slice, s.pay_until = s.due = x.pay_until; },
+        [&](const doubted& x) { s.at = phase::doubting, s.why = x.why, s.due = x.look_again; },
+        [&](const paid& x) { s.at = phase::awaiting, s.transaction = x.transaction, s.due = x.receipt_by; },
+        [&](const receipt_found& x) { s.receipt = x.receipt; },
+        [&](const delivered& x) { s.at = phase::active, s.sealed = x.sealed, s.tier = x.tier, s.started = x.at, s.ends = s.due = x.ends; },
+        [&](const stop_noted& x) { s.stop_wanted = true, s.why = x.why; },
+        [&](const stopping& x) { s.at = phase::stopping, s.why = x.why, s.due = x.look_again; },
+        [&](const stated& x) { s.at = phase::closed, s.statement = x.ref, s.paid = x.paid, s.refunded = x.refunded, s.seconds = x.seconds, s.why = x.why; },
+        [&](const noted& x) { s.why = x.why; },
+        [&](const failed& x) { s.at = phase::failed, s.why = x.why; },
+        [&](const overdue& x) { s.due = x.look_again, ++s.alarms; });
+    return s;
+}
+
+std::vector<purchase::effect> purchase::effects(const state& s) {
+    std::vector<effect> all;
+    const auto fetch = [&] {
+        if (!s.receipt.cid.empty() && s.sealed.empty()) all.push_back(fetch_receipt{s.receipt, s.rfp, winner(s)->ref, s.accept, winner(s)->bidder});
+    };
+    switch (s.at) {
+    case phase::publishing: all.push_back(publish_request{s.key, s.what.request}); break;
+    case phase::gathering:
+    case phase::judging:
+        for (const auto& o : s.offers)
+            if (!o.verdict && !o.withdrawn) all.push_back(judge{s.rfp.cid, o.ref.cid, o, s.what});
+        break;
+    case phase::granting: all.push_back(grant{s.key, winner(s)->record, s.what}); break;
+    case phase::accepting: all.push_back(publish_accept{s.key, s.rfp, winner(s)->ref}); break;
+    case phase::paying:
+        all.push_back(pay{s.accept, winner(s)->record, winner(s)->for_slice, s.pay_until, false});
+        fetch();
+        break;
+    case phase::doubting:
+        all.push_back(look_up{s.accept, winner(s)->record});
+        fetch();
+        break;
+    case phase::awaiting:
+        if (s.receipt.cid.empty()) all.push_back(pay{s.accept, winner(s)->record, winner(s)->for_slice, s.pay_until, true});
+        fetch();
+        break;
+    case phase::stopping:
+        all.push_back(publish_stop{s.key, s.why, s.accept});
+        all.push_back(find_statement{winner(s)->bidder, s.accept});
+        if (s.transaction.empty() && s.alarms > 0) all.push_back(look_up{s.accept, winner(s)->record});
+        break;
+    default: break;
+    }
+    return all;
+}
+
+std::optional<instant> purchase::deadline(const state& s) {
+    if (s.at == phase::none || is_final(s)) return std::nullopt;
+    return s.due;
+}
+
+std::optional<std::uint32_t> purchase::best(const state& s, instant now) {
+    std::optional<std::uint32_t> found;
+    // a.for_slice / a.slice < b.for_slice / b.slice, without fractions
+    __extension__ using wide = __int128;
+    const auto cheaper = [](const offer& a, const offer& b) {
+        return static_cast<wide>(a.for_slice) * b.slice < static_cast<wide>(b.for_slice) * a.slice;
+    };
+    for (std::uint32_t i = 0; i < s.offers.size(); ++i) {
+        const auto& o = s.offers[i];
+        if (o.rfp != s.rfp || o.withdrawn || !o.verdict || (!o.verdict->allowed && !planted(defect::verdict_ignored)) || o.expires <= now) continue;
+        if (s.what.ceiling > 0 && o.for_slice > s.what.ceiling) continue;
+        if (!found || cheaper(o, s.offers[*found])) found = i;
+    }
+    return found;
+}
+
+} // namespace souk

@@ -1,0 +1,223 @@
+// A purchase: what Alice wants, from the request that she signs to the statement that ends it.
+//
+//   publishing -> gathering -> judging -> granting -> accepting -> paying -> awaiting -> active -> stopping -> closed
+//   gathering, judging -> failed            nobody acceptable bid; nothing was promised, nothing paid
+//   paying -> doubting -> awaiting | failed the authorisation's time ran out: only the rail knows
+//   any state with an accept -> stopping    the tenant's order, or a broken receipt; the seller's statement has the last word
+#pragma once
+#include <souk/actors/entity/entity.hpp>
+#include <souk/messages/actors.hpp>
+#include <souk/messages/money.hpp>
+
+namespace souk {
+
+struct purchase {
+    static constexpr std::string_view kind = "purchase";
+    static constexpr std::size_t most_bids = 64;
+
+    enum class phase : std::uint8_t { none, publishing, gathering, judging, planned, granting, accepting, paying, doubting, awaiting, active, stopping, closed, failed };
+
+    struct terms {
+        octets request; // DAG-CBOR, unsigned ccrfp
+        amount ceiling = 0;
+        std::int64_t window_ms = 0;
+        std::vector<std::string> rules;
+        std::string wanted_tier;
+        bool plan = false;
+        bool operator==(const terms&) const = default;
+    };
+    struct offer { // a bid as it counts: verified, priced
+        strong_ref ref, rfp; // the bid, and what it is on
+        std::string bidder;
+        octets record; // DAG-CBOR
+        amount for_slice = 0;
+        std::int64_t slice = 0; // seconds
+        std::string tier;
+        instant expires;
+        bool withdrawn = false;
+        std::optional<policy_verdict> verdict;
+    };
+    struct state {
+        phase at = phase::none;
+        std::string key;
+        terms what;
+        strong_ref rfp;
+        std::vector<offer> offers;
+        std::optional<std::uint32_t> chosen;
+        bool granted = false;       // rbac and credential are out
+        strong_ref accept;
+        instant pay_until;          // validBefore of the authorisation
+        std::string transaction;    // of the payment, as the seller said
+        amount authorised = 0;      // what was signed away; 0 before
+        strong_ref receipt;
+        octets sealed;              // access details, still sealed
+        std::string tier;           // of attestation, from the receipt
+        instant started, ends;
+        bool stop_wanted = false;
+        std::string why;            // what led to where it is
+        strong_ref statement;
+        amount paid = 0, refunded = 0;
+        std::int64_t seconds = 0;
+        instant due;
+        std::uint32_t alarms = 0;
+    };
+
+    // -- effects -----------------------------------------------------------------------------------------------------
+    struct publish_request {
+        std::string key;
+        octets request;
+        struct answer { strong_ref ref; };
+        std::string id() const { return "rfp/" + key; }
+    };
+    struct judge {
+        std::string rfp, bid; // CIDs
+        offer of;
+        terms what;
+        struct answer { policy_verdict verdict; };
+        std::string id() const { return "judge/" + bid; }
+    };
+    struct grant { // the rbac record, and the relay's credential
+        std::string key;
+        octets bid_record;
+        terms what;
+        struct answer {};
+        std::string id() const { return "grant/" + key; }
+    };
+    struct publish_accept {
+        std::string key;
+        strong_ref rfp, bid;
+        struct answer { strong_ref ref; };
+        std::string id() const { return "accept/" + key; }
+    };
+    struct pay { // GET the paid URL until it answers with a receipt; the same authorisation each time
+        strong_ref accept;
+        octets bid_record;
+        amount for_slice = 0;
+        instant valid_before;
+        bool paid = false; // then it only waits for the receipt
+        struct answer {
+            std::string transaction;     // "" while unpaid
+            strong_ref receipt;          // empty while the machine starts
+            std::optional<refusal> over; // the seller says that it will not be
+        };
+        static constexpr std::chrono::milliseconds answer_within{60'000}, again_at_most{2'000};
+        std::string id() const { return (paid ? "wait/" : "pay/") + accept.cid; }
+    };
+    struct look_up { // was the authorisation used?
+        strong_ref accept;
+        octets bid_record;
+        struct answer {
+            std::string transaction; // "": unused
+            instant as_of;
+        };
+        std::string id() const { return "look/" + accept.cid; }
+    };
+    struct fetch_receipt { // and verify it: author, signature, that it covers request, bid and accept, and that the seal opens
+        strong_ref receipt, rfp, bid, accept;
+        std::string bidder;
+        struct answer {
+            octets sealed;
+            std::string tier;
+            std::optional<refusal> broken;
+        };
+        std::string id() const { return "receipt/" + receipt.cid; }
+    };
+    struct publish_stop { // and take the workload's grant back
+        std::string key, why;
+        strong_ref accept;
+        struct answer { strong_ref ref; };
+        std::string id() const { return "stop/" + accept.cid; }
+    };
+    struct find_statement { // in the seller's repository: the note of it may have been missed
+        std::string bidder;
+        strong_ref accept;
+        struct answer {
+            strong_ref ref;
+            amount paid = 0, refunded = 0;
+            std::int64_t seconds = 0;
+            std::string why;
+        };
+        static constexpr std::chrono::milliseconds again_at_most{10'000};
+        std::string id() const { return "statement/" + accept.cid; }
+    };
+    using effect = std::variant<publish_request, judge, grant, publish_accept, pay, look_up, fetch_receipt, publish_stop, find_statement>;
+
+    // -- commands ----------------------------------------------------------------------------------------------------
+    struct open { std::string key; terms what; };
+    struct bid_seen { offer of; };
+    struct bid_withdrawn { std::string by, bid_uri; };
+    struct receipt_seen { std::string by; strong_ref receipt; };
+    struct statement_seen { // signature verified; whether its author is our seller is for `decide`
+        std::string by;
+        strong_ref ref;
+        amount paid = 0, refunded = 0;
+        std::int64_t seconds = 0;
+        std::string why;
+    };
+    struct stop { std::string why; };
+    using command = std::variant<open, bid_seen, bid_withdrawn, receipt_seen, statement_seen, stop, deadline_passed, outcome<publish_request>, outcome<judge>,
+                                 outcome<grant>, outcome<publish_accept>, outcome<pay>, outcome<look_up>, outcome<fetch_receipt>, outcome<publish_stop>,
+                                 outcome<find_statement>>;
+
+    // -- facts -------------------------------------------------------------------------------------------------------
+    struct opened { static constexpr auto type = "opened"; terms what; std::string key; instant due; };
+    struct requested { static constexpr auto type = "requested"; strong_ref rfp; instant gather_until; };
+    struct offered { static constexpr auto type = "offered"; offer of; };
+    struct withdrawn { static constexpr auto type = "withdrawn"; std::string bid_uri; };
+    struct judging { static constexpr auto type = "judging"; instant judge_until; };
+    struct judged { static constexpr auto type = "judged"; std::string bid_uri; policy_verdict verdict; };
+    struct chosen { static constexpr auto type = "chosen"; std::uint32_t which = 0; std::string why; instant due; };
+    struct planned { static constexpr auto type = "planned"; std::uint32_t which = 0; std::string why; };
+    struct granted { static constexpr auto type = "granted"; instant due; };
+    struct accepted { static constexpr auto type = "accepted"; strong_ref accept; amount for_slice = 0; instant pay_until; };
+    struct doubted { static constexpr auto type = "doubted"; std::string why; instant look_again; };
+    struct paid { static constexpr auto type = "paid"; std::string transaction; instant receipt_by; };
+    struct receipt_found { static constexpr auto type = "receipt_found"; strong_ref receipt; };
+    struct delivered { static constexpr auto type = "delivered"; octets sealed; std::string tier; instant at, ends; };
+    struct stopping { static constexpr auto type = "stopping"; std::string why; instant look_again; };
+    struct stop_noted { static constexpr auto type = "stop_noted"; std::string why; }; // an accept may be on its way: stop once it is known
+    struct stated { static constexpr auto type = "stated"; strong_ref ref; amount paid = 0, refunded = 0; std::int64_t seconds = 0; std::string why; };
+    struct failed { static constexpr auto type = "failed"; std::string why; };
+    struct noted { static constexpr auto type = "noted"; std::string why; }; // what the seller says; it changes nothing
+    struct overdue { static constexpr auto type = "overdue"; instant look_again; };
+    using event = std::variant<opened, requested, offered, withdrawn, judging, judged, chosen, planned, granted, accepted, doubted, paid, receipt_found,
+                               delivered, stopping, stop_noted, stated, failed, noted, overdue>;
+
+    static decision<event> decide(const state&, const command&, instant now);
+    static state evolve(state, const event&);
+    static std::vector<effect> effects(const state&);
+    static std::optional<instant> deadline(const state&);
+    static bool is_final(const state& s) { return s.at == phase::closed || s.at == phase::failed || s.at == phase::planned; }
+
+    static const offer* winner(const state& s) { return s.chosen ? &s.offers[*s.chosen] : nullptr; }
+    // The cheapest a second that is allowed, not withdrawn, not over the ceiling; ties go to the one seen first.
+    static std::optional<std::uint32_t> best(const state&, instant now);
+};
+
+// What the journal may hold. (Effects and commands never do.)
+BOOST_DESCRIBE_ENUM(purchase::phase, none, publishing, gathering, judging, planned, granting, accepting, paying, doubting, awaiting, active, stopping, closed, failed)
+BOOST_DESCRIBE_STRUCT(purchase::terms, (), (request, ceiling, window_ms, rules, wanted_tier, plan))
+BOOST_DESCRIBE_STRUCT(purchase::offer, (), (ref, rfp, bidder, record, for_slice, slice, tier, expires, withdrawn, verdict))
+BOOST_DESCRIBE_STRUCT(purchase::state, (), (at, key, what, rfp, offers, chosen, granted, accept, pay_until, transaction, authorised, receipt, sealed, tier, started, ends, stop_wanted, why, statement, paid, refunded, seconds, due, alarms))
+BOOST_DESCRIBE_STRUCT(purchase::opened, (), (what, key, due))
+BOOST_DESCRIBE_STRUCT(purchase::requested, (), (rfp, gather_until))
+BOOST_DESCRIBE_STRUCT(purchase::offered, (), (of))
+BOOST_DESCRIBE_STRUCT(purchase::withdrawn, (), (bid_uri))
+BOOST_DESCRIBE_STRUCT(purchase::judging, (), (judge_until))
+BOOST_DESCRIBE_STRUCT(purchase::judged, (), (bid_uri, verdict))
+BOOST_DESCRIBE_STRUCT(purchase::chosen, (), (which, why, due))
+BOOST_DESCRIBE_STRUCT(purchase::planned, (), (which, why))
+BOOST_DESCRIBE_STRUCT(purchase::granted, (), (due))
+BOOST_DESCRIBE_STRUCT(purchase::accepted, (), (accept, for_slice, pay_until))
+BOOST_DESCRIBE_STRUCT(purchase::doubted, (), (why, look_again))
+BOOST_DESCRIBE_STRUCT(purchase::paid, (), (transaction, receipt_by))
+BOOST_DESCRIBE_STRUCT(purchase::receipt_found, (), (receipt))
+BOOST_DESCRIBE_STRUCT(purchase::delivered, (), (sealed, tier, at, ends))
+BOOST_DESCRIBE_STRUCT(purchase::stopping, (), (why, look_again))
+BOOST_DESCRIBE_STRUCT(purchase::stop_noted, (), (why))
+BOOST_DESCRIBE_STRUCT(purchase::stated, (), (ref, paid, refunded, seconds, why))
+BOOST_DESCRIBE_STRUCT(purchase::failed, (), (why))
+BOOST_DESCRIBE_STRUCT(purchase::noted, (), (why))
+BOOST_DESCRIBE_STRUCT(purchase::overdue, (), (look_again))
+
+} // namespace souk

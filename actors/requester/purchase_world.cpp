@@ -1,0 +1,264 @@
+#include <souk/actors/broker/credential.hpp>
+#include <souk/actors/common/planted.hpp>
+#include <souk/actors/common/verified.hpp>
+#include <souk/actors/requester/requester.hpp>
+#include <souk/messages/bytes.hpp>
+#include <souk/messages/rbac.hpp>
+#include <souk/messages/x402.hpp>
+
+namespace souk {
+
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto usual = 9s; // below the engine's own patience, so that the reason for an unknown is ours
+// The accept's one kind of record that the machine may write with its workload token.
+constexpr auto machine_keys = ssh_public_key::nsid;
+
+template <class Effect>
+void publish(caf::actor_system& sys, const signer_actor& signer, sign_record what, Effect f, reply_to<Effect> tell) {
+    ask<signed_record>(sys, signer, usual, std::move(what), [f = std::move(f), tell = std::move(tell)](result<signed_record> r) {
+        outcome<Effect> o{f, verdict::unknown, {}, {}};
+        if (!r) {
+            o.why = r.error().text;
+        } else if (r->refused) {
+            const bool passing = r->refused->code == "disk_full" || r->refused->code == "record_unreachable" || r->refused->code == "not_now";
+            o.said = passing ? verdict::unknown : verdict::failed, o.why = r->refused->text;
+        } else {
+            o.said = verdict::done;
+            if constexpr (requires { o.found.ref; }) o.found.ref = {r->uri, r->cid};
+        }
+        tell(std::move(o));
+    });
+}
+
+result<ccb> bid_of(const std::string& record) {
+    const auto v = decode_dag_cbor(record);
+    if (!v) return v.error();
+    return from_record<ccb>(*v);
+}
+
+std::string replaced(std::string text, std::string_view what, std::string_view with) {
+    if (const auto at = text.find(what); at != std::string::npos) text.replace(at, what.size(), with);
+    return text;
+}
+
+} // namespace
+
+result<purchase::offer> offer_of(const strong_ref& ref, const std::string& author, const value& record) {
+    const auto b = from_record<ccb>(record);
+    if (!b) return b.error();
+    const auto price = price_of(b->bid);
+    if (!price) return price.error();
+    if (!b->expiresAt) return refusal{"bid_without_end", "a bid must say when it ends"};
+    const auto end = from_datetime(*b->expiresAt);
+    if (!end) return end.error();
+    purchase::offer o;
+    o.ref = ref, o.rfp = b->embed_.record, o.bidder = author, o.record = encode_dag_cbor(record);
+    o.for_slice = price->for_slice, o.slice = price->slice.count(), o.tier = b->attestation.value_or("none"), o.expires = *end;
+    return o;
+}
+
+result<std::string> paid_url(const ccb& b, const strong_ref& accept) {
+    const auto& base = b.bid.x402.base_url;
+    const bool web = base.rfind("https://", 0) == 0 || base.rfind("http://", 0) == 0;
+    if (!web || base.size() > 2048 || base.find("{at}") == std::string::npos || base.find("{cid}") == std::string::npos)
+        return refusal{"bad_paid_url", "the bid's base_url must be a web address with {at} and {cid} in it"};
+    return replaced(replaced(base, "{at}", accept.uri), "{cid}", accept.cid);
+}
+
+void purchase_world::perform(const purchase::publish_request& f, reply_to<purchase::publish_request> tell) {
+    publish(sys_, roles_.signer, sign_record{std::string(ccrfp::nsid), f.key, f.request, true, false}, f, std::move(tell));
+}
+
+void purchase_world::perform(const purchase::judge& f, reply_to<purchase::judge> tell) {
+    policy_question q;
+    q.perspective = "requester", q.subject = f.of.bidder, q.rfp_cid = f.rfp, q.bid_cid = f.bid;
+    q.price = f.of.for_slice, q.slice = f.of.slice, q.ceiling = f.what.ceiling, q.tier = f.of.tier, q.wanted_tier = f.what.wanted_tier;
+    q.expires = f.of.expires, q.rules = f.what.rules;
+    if (const auto request = decode_dag_cbor(f.what.request.data); request)
+        if (const auto wanted = from_record<ccrfp>(*request); wanted) q.wanted = wanted->location;
+    if (const auto bid = bid_of(f.of.record); bid) q.offered = bid->location;
+    ask<policy_verdict>(sys_, roles_.policy, usual, std::move(q), [f, tell](result<policy_verdict> v) {
+        if (!v) return tell({f, verdict::unknown, {}, v.error().text});
+        tell({f, verdict::done, {std::move(*v)}, {}});
+    });
+}
+
+// The right to write one kind of record, for exactly the workload that the bid describes; and the relay's right to write it for us.
+void purchase_world::perform(const purchase::grant& f, reply_to<purchase::grant> tell) {
+    const auto bid = bid_of(f.bid_record);
+    if (!bid) return tell({f, verdict::failed, {}, bid.error().text});
+    if (!bid->wif || !bid->wif->issuer_uri || options_.relay.empty()) return tell({f, verdict::done, {}, {}}); // no workload identity on offer
+    const auto request = decode_dag_cbor(f.what.request.data);
+    if (!request) return tell({f, verdict::failed, {}, request.error().text});
+    // {actx} is the provider's to fill in its own template; a template that leaves it open gives the workload no identity of ours.
+    const auto subject = render_subject(bid->wif->subject.value_or(""), "", options_.did, request->text("role"));
+    if (!subject) return tell({f, verdict::failed, {}, "the bid's workload subject cannot be granted: " + subject.error().text});
+    workload_grant g;
+    g.issuer = *bid->wif->issuer_uri, g.audience = "api://ATProto?actx=" + options_.did, g.subject = *subject;
+    g.repository = options_.did, g.collection = std::string(machine_keys), g.name = f.key;
+    const auto record = rbac_for(g, to_datetime(options_.now()));
+    publish<purchase::grant>(sys_, roles_.signer, sign_record{std::string(rbac::nsid), f.key, encode_dag_cbor(to_record(record)), false, false}, f,
+        [this, f, tell](outcome<purchase::grant> o) {
+            if (o.said != verdict::done || !roles_.broker) return tell(std::move(o));
+            const auto token = credential::sign_grant({options_.did, options_.relay, std::string(machine_keys), options_.now(), options_.grant_life}, keys_.signing());
+            if (!token) return tell({f, verdict::failed, {}, token.error().text});
+            ask<kept>(sys_, roles_.broker, usual, credential_grant{*token}, [f, tell](result<kept> k) {
+                if (!k) return tell({f, verdict::unknown, {}, "the relay cannot be reached: " + k.error().text});
+                if (k->refused) return tell({f, k->refused->code == "did_unresolved" ? verdict::unknown : verdict::failed, {}, "the relay refused: " + k->refused->text});
+                tell({f, verdict::done, {}, {}});
+            });
+        });
+}
+
+void purchase_world::perform(const purchase::publish_accept& f, reply_to<purchase::publish_accept> tell) {
+    ccba a;
+    a.embed_ = {std::string(ccrfp::nsid), f.rfp};
+    a.bid = {std::string(ccb::nsid), f.bid};
+    a.sshKey = keys_.ssh_public();
+    a.sealTo = crypto::seal_did_key(keys_.seal().public32);
+    a.payer = keys_.wallet_address();
+    publish(sys_, roles_.signer, sign_record{std::string(ccba::nsid), f.key, encode_dag_cbor(to_record(a)), true, false}, f, std::move(tell));
+}
+
+// -- paying ------------------------------------------------------------------------------------------------------------------
+
+void purchase_world::perform(const purchase::pay& f, reply_to<purchase::pay> tell) {
+    const auto bid = bid_of(f.bid_record);
+    const auto url = bid ? paid_url(*bid, f.accept) : result<std::string>(bid.error());
+    if (!url) return tell({f, verdict::failed, {}, url.error().text});
+    http::call c;
+    c.url = *url, c.within = 45s, c.largest_answer = 256 * 1024;
+    web_(std::move(c), [this, f, tell, url = *url](result<http::response> r) {
+        if (!r) return tell({f, verdict::unknown, {}, r.error().text});
+        if (r->status == 402 && !f.paid) return send_payment(f, url, *r, tell);
+        read_answer(f, *r, tell);
+    });
+}
+
+void purchase_world::send_payment(const purchase::pay& f, const std::string& url, const http::response& demand, paying tell) {
+    const auto failed = [&](const std::string& why) { tell({f, verdict::failed, {}, why}); };
+    const auto need = x402::from_header<x402::payment_required>(demand.head.get("payment-required"));
+    if (!need) return failed("the seller's demand cannot be read: " + need.error().text);
+    const x402::requirements* chosen = nullptr;
+    for (const auto& r : need->accepts)
+        if (r.scheme == "exact" && r.network == rail_.network() && r.asset == rail_.asset()) chosen = &r;
+    if (!chosen) return failed("the seller takes no payment that this wallet can make (" + rail_.network() + ")");
+    // The bid is the price. A demand for anything else is not signed, whatever it says.
+    if (chosen->amount != std::to_string(f.for_slice)) return failed("the seller demands " + chosen->amount + ", its bid says " + std::to_string(f.for_slice));
+    const auto domain = x402::domain_of(*chosen);
+    if (!domain || !(*domain == rail_.token())) return failed("the seller's demand names another token than this wallet's");
+    const auto accept = cid::parse(f.accept.cid);
+    if (!accept) return failed(accept.error().text);
+    const auto attempt = planted(defect::nonce_not_derived) ? static_cast<std::uint64_t>(options_.now().time_since_epoch().count()) : 0;
+    const auto nonce = x402::nonce_for(*accept, attempt);
+    const auto payment = x402::authorise(*need, *chosen, keys_.wallet(), nonce, f.valid_before);
+    if (!payment) return failed(payment.error().text);
+    http::call c;
+    c.url = url, c.within = 45s, c.largest_answer = 256 * 1024;
+    c.head.set("PAYMENT-SIGNATURE", x402::to_header(*payment));
+    c.head.set("Prefer", "respond-async"); // to know at once that it is paid; the receipt is waited for after that
+    web_(std::move(c), [f, tell](result<http::response> r) {
+        if (!r) return tell({f, verdict::unknown, {}, r.error().text}); // it may have been paid: asked again with the same bytes
+        read_answer(f, *r, tell);
+    });
+}
+
+void purchase_world::read_answer(const purchase::pay& f, const http::response& r, const paying& tell) {
+    outcome<purchase::pay> o{f, verdict::unknown, {}, {}};
+    const auto settled = x402::from_header<x402::settlement>(r.head.get("payment-response"));
+    if (settled && settled->success) o.found.transaction = settled->transaction;
+    const auto body = from_json(r.body);
+    const auto said = [&](std::string_view key) { return body ? std::string(body->text(key)) : std::string(); };
+    switch (r.status) {
+    case 200:
+        o.found.receipt = {said("uri"), said("cid")};
+        if (at_uri::parse(o.found.receipt.uri) && cid::parse(o.found.receipt.cid)) o.said = verdict::done;
+        else o.why = "the seller's answer names no receipt";
+        break;
+    case 202: o.said = o.found.transaction.empty() ? verdict::unknown : verdict::done; break; // starting; asked again
+    case 402:
+        o.said = verdict::failed;
+        o.why = settled && settled->errorReason ? "payment refused: " + *settled->errorReason + (settled->errorMessage ? " (" + *settled->errorMessage + ")" : "")
+                                               : "the seller still asks for payment";
+        break;
+    case 404:
+    case 409:
+    case 410:
+        o.said = verdict::done;
+        o.found.over = refusal{said("error").empty() ? "refused" : said("error"), said("message").empty() ? "HTTP " + std::to_string(r.status) : said("message")};
+        if (o.found.over->code == "payment_under_way" || (r.status == 404 && o.found.over->code == "record_not_found")) o.said = verdict::unknown, o.found.over.reset();
+        break;
+    default: o.why = "HTTP " + std::to_string(r.status) + " " + said("message");
+    }
+    tell(std::move(o));
+}
+
+void purchase_world::perform(const purchase::look_up& f, reply_to<purchase::look_up> tell) {
+    const auto accept = cid::parse(f.accept.cid);
+    if (!accept) return tell({f, verdict::failed, {}, accept.error().text});
+    rail_.look_up(keys_.wallet_address(), x402::nonce_for(*accept, 0), [f, tell](look_up_answer a) {
+        if (a.how == moved::unknown) return tell({f, verdict::unknown, {}, "the rail does not know"});
+        tell({f, verdict::done, {a.how == moved::yes ? a.transaction : "", a.as_of}, {}});
+    });
+}
+
+// -- receipt and statement ---------------------------------------------------------------------------------------------------
+
+void purchase_world::perform(const purchase::fetch_receipt& f, reply_to<purchase::fetch_receipt> tell) {
+    verify_reference(net_, f.receipt, [this, f, tell](result<verified_record> r) {
+        outcome<purchase::fetch_receipt> o{f, verdict::done, {}, {}};
+        const auto broken = [&](refusal why) { o.found.broken = std::move(why), tell(std::move(o)); };
+        if (!r) {
+            const auto& code = r.error().code;
+            if (code == "record_unreachable" || code == "did_unresolved" || code == "record_not_found") return tell({f, verdict::unknown, {}, r.error().text});
+            return broken(r.error());
+        }
+        if (r->uri.did != f.bidder) return broken({"not_the_seller", "it is by " + r->uri.did});
+        const auto receipt = from_record<ccr>(r->content);
+        if (!receipt) return broken(receipt.error());
+        if (receipt->rfp.record != f.rfp || receipt->bid.record != f.bid || !receipt->accept || receipt->accept->record != f.accept)
+            return broken({"receipt_of_another_contract", "it does not cover this request, bid and accept"});
+        if (!receipt->sealed) return broken({"no_access", "it has no access details"});
+        const auto access = open_access(receipt->sealed->data, f.accept.cid, keys_.seal().public32, keys_.seal().private32);
+        if (!access) return broken(access.error());
+        o.found.sealed = receipt->sealed->data, o.found.tier = receipt->attestation.value_or("none");
+        tell(std::move(o));
+    });
+}
+
+void purchase_world::perform(const purchase::publish_stop& f, reply_to<purchase::publish_stop> tell) {
+    value::map e;
+    value::map accept, ref;
+    ref["uri"] = f.accept.uri, ref["cid"] = f.accept.cid;
+    accept["$type"] = std::string(ccba::nsid), accept["record"] = std::move(ref);
+    e["$type"] = std::string(cce::nsid), e["accept"] = std::move(accept), e["kind"] = "stop", e["reason"] = f.why;
+    publish<purchase::publish_stop>(sys_, roles_.signer, sign_record{std::string(cce::nsid), f.key, encode_dag_cbor(value(std::move(e))), true, false}, f,
+            [this, f, tell](outcome<purchase::publish_stop> o) {
+                // The machine's right to write here ends with the contract.
+                ask<kept>(sys_, roles_.signer, usual, withdraw_record{std::string(rbac::nsid), f.key}, [o, tell](result<kept> k) mutable {
+                    if (!k || k->refused) o.said = verdict::unknown, o.why = "the workload's grant could not be taken back yet";
+                    tell(std::move(o));
+                });
+            });
+}
+
+void purchase_world::perform(const purchase::find_statement& f, reply_to<purchase::find_statement> tell) {
+    net_.list(f.bidder, std::string(ccf::nsid), [this, f, tell](result<std::vector<stored_record>> all) {
+        if (!all) return tell({f, verdict::unknown, {}, all.error().text});
+        for (const auto& x : *all) {
+            const auto s = from_record<ccf>(x.value);
+            if (!s || s->accept.record != f.accept) continue;
+            return verify_note(net_, {x.uri.text(), x.cid.text(), encode_dag_cbor(x.value)}, [f, tell, s = *s](result<verified_record> r) {
+                if (!r) return tell({f, verdict::unknown, {}, r.error().text});
+                const auto paid = from_decimal(s.paid, 0), refunded = from_decimal(s.refunded, 0);
+                if (!paid || !refunded) return tell({f, verdict::unknown, {}, "the statement's sums cannot be read"});
+                tell({f, verdict::done, {r->ref, *paid, *refunded, s.seconds, s.reason}, {}});
+            });
+        }
+        tell({f, verdict::unknown, {}, "no statement yet"});
+    });
+}
+
+} // namespace souk

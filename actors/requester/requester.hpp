@@ -1,0 +1,62 @@
+// Alice's side of the market: what she buys, from whom, and what she pays.
+#pragma once
+#include <souk/actors/entity/entity_actor.hpp>
+#include <souk/actors/requester/purchase.hpp>
+#include <souk/backends/http/client.hpp>
+#include <souk/backends/keys/keyring.hpp>
+#include <souk/backends/rails/rail.hpp>
+#include <souk/backends/records/network.hpp>
+
+namespace souk {
+
+struct requester_options {
+    std::string did;
+    std::string relay;                         // DID of the relay that may write this account's machine keys; "": none
+    std::chrono::seconds grant_life{24 * 3600}; // of that permission
+    std::function<instant()> now;
+    std::size_t shards = 2;
+    on_trouble trouble; // of effects that did not come off; may be empty
+};
+
+struct requester_roles {
+    signer_actor signer;
+    policy_actor policy;
+    broker_actor broker; // may be empty
+};
+
+// A bid as it counts, from its record: priced, with its end. Codes of decoding, price_of, "bid_without_end", "rfp_mismatch".
+result<purchase::offer> offer_of(const strong_ref& ref, const std::string& author, const value& record);
+// The paid URL of a bid for an accept: {at} and {cid} filled in. Codes "bad_paid_url".
+result<std::string> paid_url(const ccb&, const strong_ref& accept);
+
+class purchase_world final : public performer<purchase> {
+public:
+    purchase_world(caf::actor_system& sys, requester_options options, requester_roles roles, record_network& net, http::fetcher web, payment_rail& rail, const keyring& keys)
+        : sys_(sys), options_(std::move(options)), roles_(std::move(roles)), net_(net), web_(std::move(web)), rail_(rail), keys_(keys) {}
+    void perform(const purchase::publish_request&, reply_to<purchase::publish_request>) override;
+    void perform(const purchase::judge&, reply_to<purchase::judge>) override;
+    void perform(const purchase::grant&, reply_to<purchase::grant>) override;
+    void perform(const purchase::publish_accept&, reply_to<purchase::publish_accept>) override;
+    void perform(const purchase::pay&, reply_to<purchase::pay>) override;
+    void perform(const purchase::look_up&, reply_to<purchase::look_up>) override;
+    void perform(const purchase::fetch_receipt&, reply_to<purchase::fetch_receipt>) override;
+    void perform(const purchase::publish_stop&, reply_to<purchase::publish_stop>) override;
+    void perform(const purchase::find_statement&, reply_to<purchase::find_statement>) override;
+
+private:
+    using paying = reply_to<purchase::pay>;
+    void send_payment(const purchase::pay&, const std::string& url, const http::response& demand, paying);
+    static void read_answer(const purchase::pay&, const http::response&, const paying&);
+
+    caf::actor_system& sys_;
+    requester_options options_;
+    requester_roles roles_;
+    record_network& net_;
+    http::fetcher web_;
+    payment_rail& rail_;
+    const keyring& keys_;
+};
+
+requester_actor spawn_requester(caf::actor_system&, requester_options, requester_roles, journal&, record_network&, const keyring&, performer<purchase>&);
+
+} // namespace souk

@@ -1,0 +1,29 @@
+// What a record must be before this node puts its name to it. Pure: the clock, the key and the repository are the actor's.
+#pragma once
+#include <optional>
+#include <string>
+
+#include <souk/messages/actors.hpp>
+
+namespace souk::signing {
+
+struct circumstances {
+    instant now;
+    std::optional<std::string> previous; // CID of this signer's newest receipt; none: there is no receipt yet
+};
+
+// The record as it will be attested: "$type" is the collection, `createdAt` is there, and a receipt names the one before it.
+// Codes "unknown_kind", "wrong_type", "not_attestable", "not_chainable", "bad_record_key", "bad_datetime", and
+// those of decode_dag_cbor.
+result<value> complete(const sign_record&, const circumstances&);
+
+// Refuses what a strict reader of this kind would refuse. Codes "unknown_kind" and those of from_record.
+result<void> check_kind(const std::string& collection, const value& record);
+
+// Whether a record under a key may be replaced: a vouch is about a person, and its key is that person.
+bool is_replaceable(const std::string& collection);
+
+// Whether two records say the same, whenever and with whatever signatures they say it.
+bool say_the_same(const value&, const value&);
+
+} // namespace souk::signing

@@ -1,0 +1,41 @@
+// The embedded ledger: a SQLite file that verifies the very signatures a chain would, for development and tests. It is no money,
+// and its network's name says so (x402::development_network).
+#pragma once
+#include <filesystem>
+#include <memory>
+
+#include <souk/backends/rails/rail.hpp>
+
+namespace souk {
+
+//
+// Settlements are carried out in the order of the calls by one thread, many in one commit. Answers come on that thread, once the
+// disk has them. "disk_full" and "rail_busy" are refusals: nothing moved, and the same payment may be brought again.
+// The token of the development ledger, the same wherever one is kept: what is signed says that it is no money.
+x402::domain development_token();
+
+class embedded_ledger final : public payment_rail {
+public:
+    // `now` is asked on the ledger's thread. Throws std::runtime_error; also when the file's sums do not agree.
+    embedded_ledger(const std::filesystem::path& file, std::function<instant()> now,
+                    std::int64_t largest_file = std::int64_t{8} << 30);
+    ~embedded_ledger() override; // what was asked is still answered
+
+    // Issues play money. Once per address and reason: a second call with the same two does nothing. Codes "bad_address",
+    // "bad_amount" (not positive, or more than the supply can hold), "disk_full", "disk_error".
+    result<void> fund(const std::string& address, amount, const std::string& reason);
+    amount supply() const; // sum of all balances, which is the sum of all that was funded
+
+    std::string network() const override;
+    x402::domain token() const override;
+    std::string asset() const override;
+    void settle(const x402::exact_payload&, std::function<void(settle_answer)>) override;
+    void look_up(const std::string& from, const std::string& nonce, std::function<void(look_up_answer)>) override;
+    void balance(const std::string& address, std::function<void(result<amount>)>) override;
+
+private:
+    class impl;
+    std::unique_ptr<impl> impl_;
+};
+
+} // namespace souk

@@ -1,0 +1,61 @@
+// Everyone's records: fetched from their authors' hosts, and watched. What comes out of here has had its CID recomputed.
+#pragma once
+#include <souk/backends/records/identity.hpp>
+#include <souk/backends/http/server.hpp>
+#include <souk/backends/records/repository.hpp>
+
+namespace souk {
+
+class record_network {
+public:
+    virtual ~record_network() = default;
+    // The record that the reference means: fetched with its CID, and refused when the bytes have another ("cid_mismatch").
+    // "record_not_found", "record_unreachable", "did_unresolved", "bad_record"; a reference that is none: "bad_at_uri", "bad_cid".
+    virtual void fetch(const strong_ref&, std::function<void(result<stored_record>)>) = 0;
+    // All of a collection (pages of 100, at most the 1,000 newest): vouches, rbac, keys. One record whose CID lies refuses them
+    // all: a list that silently lacks a denouncement is worse than none.
+    virtual void list(const std::string& did, const std::string& collection,
+                      std::function<void(result<std::vector<stored_record>>)>) = 0;
+    virtual void keys(const std::string& did, std::function<void(result<did_document>)>) = 0;
+};
+
+// The own repository for the own DID, the network by HTTP for others. What is given outlives it.
+std::unique_ptr<record_network> make_record_network(repository& own, identity_resolver&, http::client&);
+
+// A stream of new records from one host, in Jetstream's frames:
+//   {"did","time_us","kind":"commit","commit":{"operation":"create|update","collection","rkey","cid","record"}}
+// The CID of each is recomputed; a frame that lies is dropped and counted. Resumes at the last time_us less 1 s.
+class record_watch {
+public:
+    struct options {
+        std::string host; // https://host[:port]
+        std::vector<std::string> collections;
+        std::int64_t cursor = 0; // 0: from now
+    };
+    record_watch(http::client_options, options, std::function<void(const stored_record&)>,
+                 std::function<void(bool up, std::string why)> state = {});
+    ~record_watch();
+    std::uint64_t refused() const;
+
+private:
+    class impl;
+    std::unique_ptr<impl> impl_;
+};
+
+// The other side of both: the routes that serve a repository. Answers what it knows, std::nullopt else (another door's route).
+//   GET  /xrpc/com.atproto.repo.{getRecord,listRecords,describeRepo}
+//   GET  /.well-known/{did.json,atproto-did}
+//   GET  /<did:plc:...>/log (own DID's operations, where it is a did:plc)
+//   WS   /subscribe?wantedCollections=NSID&cursor=TIME_US
+// Writing (createRecord) needs an authority that the runtime decides on, so it is not here.
+// A stream with a cursor replays what follows it and goes on live, without gap or duplicate, at the reader's own pace.
+struct repository_door {
+    repository& own;
+    std::function<did_document()> document;
+    value plc_log; // null for others
+    std::optional<http::response> answer(const http::request&) const;
+    std::optional<std::variant<http::stream_handler, http::response>> upgrade(const http::request&,
+                                                                              std::shared_ptr<http::stream>) const;
+};
+
+} // namespace souk

@@ -1,0 +1,538 @@
+// The map of the system: every role's typed interface, and the messages that they speak.
+// Refusals travel as values in `refused`; a caf::error means only that the other side could not be asked.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <souk/messages/caf.hpp>
+#include <souk/messages/records.hpp>
+#include <souk/messages/seal.hpp>
+
+namespace souk {
+
+// -- common ---------------------------------------------------------------------------------------------------------------
+
+// A record of anybody's, its CID recomputed by the door that took it in. Signature and meaning are for the receiver to judge.
+struct record_note {
+    std::string uri, cid;
+    octets record; // DAG-CBOR
+};
+BOOST_DESCRIBE_STRUCT(record_note, (), (uri, cid, record))
+
+struct kept { // an order was taken, durably; or why not
+    std::uint64_t seq = 0;
+    std::optional<refusal> refused;
+};
+BOOST_DESCRIBE_STRUCT(kept, (), (seq, refused))
+
+struct contract_query {
+    std::string id;      // a prefix; "": all
+    bool ended = false;  // those that are over too
+};
+BOOST_DESCRIBE_STRUCT(contract_query, (), (id, ended))
+
+struct contract_view { // one purchase or lease, for people and programs
+    std::string id, side, phase;
+    std::string counterparty;          // DID
+    std::string price, currency, size; // "0.060000 an hour"
+    std::string machine, host, tier;
+    std::string rfp, bid, accept, receipt, statement; // at-uris
+    std::string why;                   // the last reason given
+    instant since, ends;
+    value detail;                      // the whole state, for `souk show`
+};
+BOOST_DESCRIBE_STRUCT(contract_view, (), (id, side, phase, counterparty, price, currency, size, machine, host, tier, rfp, bid, accept, receipt, statement, why, since, ends, detail))
+
+struct contract_list {
+    std::vector<contract_view> all;
+};
+BOOST_DESCRIBE_STRUCT(contract_list, (), (all))
+
+struct contract_order { // by the operator of this node
+    std::string id, verb, reason; // "stop"
+};
+BOOST_DESCRIBE_STRUCT(contract_order, (), (id, verb, reason))
+
+// -- signer -----------------------------------------------------------------------------------------------------------------
+
+struct sign_record { // attest and publish in this node's repository; the same key twice is the same record
+    std::string collection, rkey;
+    octets record; // DAG-CBOR, unsigned
+    bool attest = true;
+    bool chained = false; // a receipt: linked to the one before it
+};
+BOOST_DESCRIBE_STRUCT(sign_record, (), (collection, rkey, record, attest, chained))
+
+struct signed_record {
+    std::string uri, cid;
+    octets record; // as published
+    std::optional<refusal> refused;
+};
+BOOST_DESCRIBE_STRUCT(signed_record, (), (uri, cid, record, refused))
+
+struct withdraw_record { // what was granted for a time: taken back
+    std::string collection, rkey;
+};
+BOOST_DESCRIBE_STRUCT(withdraw_record, (), (collection, rkey))
+
+using signer_actor = typed_actor<
+    // Signs a record with this node's key, links it if it is a receipt, and publishes it: durable when it answers.
+    caf::result<signed_record>(sign_record),
+    // Removes a record of a kind that may be taken back (a grant); a contract's records never are.
+    caf::result<kept>(withdraw_record)>;
+
+// -- policy -----------------------------------------------------------------------------------------------------------------
+
+struct policy_question {
+    std::string perspective;       // "requester": may this bid win; "bidder": shall I bid on this
+    std::string subject;           // DID of the other side
+    std::string rfp_cid, bid_cid;  // what it is about
+    std::int64_t price = 0, ceiling = 0; // atomic units a slice; ceiling 0: none
+    std::int64_t slice = 0;        // seconds
+    std::optional<place> wanted, offered;
+    std::string tier, wanted_tier;
+    instant expires;               // of the bid or the request
+    std::vector<std::string> rules; // names, in order; empty: the node's own
+};
+BOOST_DESCRIBE_STRUCT(policy_question, (), (perspective, subject, rfp_cid, bid_cid, price, ceiling, slice, wanted, offered, tier, wanted_tier, expires, rules))
+
+struct policy_step { // what one rule said
+    std::string rule;
+    std::string said;     // "pass", "reject", "amend"
+    std::string reason;
+    std::vector<strong_ref> evidence;
+};
+BOOST_DESCRIBE_STRUCT(policy_step, (), (rule, said, reason, evidence))
+
+struct policy_verdict {
+    bool allowed = false;
+    bool wait = false; // cannot be told yet (an unresolved identity): ask again, never pass
+    std::string reason; // of the rule that decided
+    std::vector<policy_step> steps;
+};
+BOOST_DESCRIBE_STRUCT(policy_verdict, (), (allowed, wait, reason, steps))
+
+struct trust_query {
+    std::string did; // "": everyone known
+};
+BOOST_DESCRIBE_STRUCT(trust_query, (), (did))
+struct trust_mark {
+    std::string by, about, kind, reason;
+    strong_ref record;
+};
+BOOST_DESCRIBE_STRUCT(trust_mark, (), (by, about, kind, reason, record))
+struct trust_view {
+    std::vector<trust_mark> marks;
+};
+BOOST_DESCRIBE_STRUCT(trust_view, (), (marks))
+
+using policy_actor = typed_actor<
+    // Runs the chain of rules over one candidate; every step explains itself.
+    caf::result<policy_verdict>(policy_question),
+    // Who vouches for or denounces whom, as far as this node has looked.
+    caf::result<trust_view>(trust_query),
+    // A vouch or denouncement was written: what was concluded from older ones is forgotten.
+    caf::result<void>(record_note)>;
+
+// -- requester --------------------------------------------------------------------------------------------------------------
+
+struct buy {
+    std::string id;            // made by the buyer before it is sent: saying it twice is buying once
+    octets request;            // DAG-CBOR of an unsigned ccrfp
+    std::int64_t ceiling = 0;  // most that one slice may cost, atomic units; 0: none
+    std::int64_t window_ms = 10'000; // how long bids are gathered
+    std::vector<std::string> rules;  // policy; empty: the node's own
+    std::string wanted_tier;   // "", "none", "simulated", "hardware"
+    bool plan = false;         // stop after the verdicts: nothing is accepted, nothing is paid
+};
+BOOST_DESCRIBE_STRUCT(buy, (), (id, request, ceiling, window_ms, rules, wanted_tier, plan))
+
+struct bid_view {
+    std::string bidder, uri, cid, price;
+    std::int64_t amount = 0, slice = 0;
+    std::string tier;
+    bool judged = false, allowed = false, chosen = false;
+    std::string reason;
+    std::vector<policy_step> steps;
+};
+BOOST_DESCRIBE_STRUCT(bid_view, (), (bidder, uri, cid, price, amount, slice, tier, judged, allowed, chosen, reason, steps))
+
+struct bids_query { std::string id; };
+BOOST_DESCRIBE_STRUCT(bids_query, (), (id))
+struct bids_view {
+    std::string rfp_uri, rfp_cid;
+    std::vector<bid_view> bids;
+    std::optional<refusal> refused;
+};
+BOOST_DESCRIBE_STRUCT(bids_view, (), (rfp_uri, rfp_cid, bids, refused))
+
+struct access_query { std::string id; };
+BOOST_DESCRIBE_STRUCT(access_query, (), (id))
+struct access_view {
+    access_details details;
+    std::optional<refusal> refused;
+};
+BOOST_DESCRIBE_STRUCT(access_view, (), (details, refused))
+
+using requester_actor = typed_actor<
+    // Opens a purchase: durable when it answers, and from then on it goes on by itself.
+    caf::result<kept>(buy),
+    // Stops one.
+    caf::result<kept>(contract_order),
+    // Purchases, newest first.
+    caf::result<contract_list>(contract_query),
+    // The bids on one, each with its verdict.
+    caf::result<bids_view>(bids_query),
+    // How to get into its machine; opened from the receipt's seal on request, kept nowhere in the clear.
+    caf::result<access_view>(access_query),
+    // Something was published that may concern a purchase: a bid, a receipt, a statement.
+    caf::result<void>(record_note)>;
+
+// -- bidder -----------------------------------------------------------------------------------------------------------------
+
+struct paid_request { // GET /ccr/{accept}/{cid}, as the door took it
+    strong_ref accept;
+    std::string resource;                     // the absolute URL
+    std::optional<std::string> payment, payment_v1; // headers PAYMENT-SIGNATURE and X-PAYMENT
+    bool async = false; // "Prefer: respond-async" (RFC 7240): answer 202 as soon as it is settled
+};
+BOOST_DESCRIBE_STRUCT(paid_request, (), (accept, resource, payment, payment_v1, async))
+
+struct paid_answer {
+    std::uint32_t status = 500;
+    std::map<std::string, std::string> head;
+    std::string body;
+};
+BOOST_DESCRIBE_STRUCT(paid_answer, (), (status, head, body))
+
+using bidder_actor = typed_actor<
+    // Something was published that may concern this side: a request, an accept, an order.
+    caf::result<void>(record_note),
+    // The paid URL. Answers 402, 200 with the receipt, 202 while the machine starts, or the refusal. Fetched twice it says the same.
+    caf::result<paid_answer>(paid_request),
+    // Leases, newest first.
+    caf::result<contract_list>(contract_query),
+    // The operator ends a lease or withdraws a bid.
+    caf::result<kept>(contract_order)>;
+
+// -- payments ---------------------------------------------------------------------------------------------------------------
+
+struct collect { // settle this, once; asked again it says what came of it
+    octets payment;           // DAG-CBOR of x402::payment
+    std::string accept;       // CID that it is for: the same authorisation never pays for another
+    instant refundable_until;
+};
+BOOST_DESCRIBE_STRUCT(collect, (), (payment, accept, refundable_until))
+
+struct give_back {
+    std::string key;          // of the payment: from and nonce
+    std::int64_t amount = 0;  // atomic units; never more than was paid
+    std::string why;
+};
+BOOST_DESCRIBE_STRUCT(give_back, (), (key, amount, why))
+
+enum class came : std::uint8_t { yes, no, unknown };
+BOOST_DESCRIBE_ENUM(came, yes, no, unknown)
+
+struct money_moved {
+    came how = came::unknown;
+    std::string key, transaction;
+    std::optional<refusal> refused; // when `no`
+};
+BOOST_DESCRIBE_STRUCT(money_moved, (), (how, key, transaction, refused))
+
+struct rail_query {};
+BOOST_DESCRIBE_STRUCT(rail_query, (), ())
+struct rail_view { // what a 402 answer offers
+    std::string network, asset, pay_to, token_name, token_version;
+};
+BOOST_DESCRIBE_STRUCT(rail_view, (), (network, asset, pay_to, token_name, token_version))
+
+using payments_actor = typed_actor<
+    // Settles an authorisation. `no` only when it is certain that it moved nothing and never will.
+    caf::result<money_moved>(collect),
+    // Pays a part or all of it back to the payer, once.
+    caf::result<money_moved>(give_back),
+    // The rail that this node takes payment on.
+    caf::result<rail_view>(rail_query)>;
+
+// -- fleet and launchers ------------------------------------------------------------------------------------------------------
+
+struct room_request { // a machine-sized hole on some host, until then
+    std::string tag;  // of the machine that it is for
+    std::int64_t cpus = 0, mem_mib = 0, disk_mib = 0;
+    std::optional<place> location;
+    instant until;
+};
+BOOST_DESCRIBE_STRUCT(room_request, (), (tag, cpus, mem_mib, disk_mib, location, until))
+
+struct room_answer {
+    std::string host, tier;
+    std::optional<refusal> refused; // "no_room" (later, perhaps), "never_fits", "host_lost" (no answer: ask again)
+};
+BOOST_DESCRIBE_STRUCT(room_answer, (), (host, tier, refused))
+
+struct machine_start {
+    std::string tag, host;
+    std::string user_data, ssh_key;
+    std::string subject;       // of the workload token that it boots with
+    instant ends;              // of the lease: past it the launcher stops the machine by itself
+    instant not_after;         // past this no backend starts it any more
+};
+BOOST_DESCRIBE_STRUCT(machine_start, (), (tag, host, user_data, ssh_key, subject, ends, not_after))
+
+struct machine_end {
+    std::string tag, host, why;
+};
+BOOST_DESCRIBE_STRUCT(machine_end, (), (tag, host, why))
+
+struct machine_query {
+    std::string tag; // "": all
+};
+BOOST_DESCRIBE_STRUCT(machine_query, (), (tag))
+
+struct machine_view {
+    std::string tag, phase; // none, reserved, launching, running, stopping, gone
+    std::string host;       // of the fleet
+    std::string address;    // where its SSH answers
+    std::uint16_t port = 0;
+    std::string host_key, user, tier, why;
+    std::int64_t cpus = 0, mem_mib = 0, disk_mib = 0;
+    instant since;
+    std::optional<refusal> refused;
+};
+BOOST_DESCRIBE_STRUCT(machine_view, (), (tag, phase, host, address, port, host_key, user, tier, why, cpus, mem_mib, disk_mib, since, refused))
+struct machine_list {
+    std::vector<machine_view> all;
+};
+BOOST_DESCRIBE_STRUCT(machine_list, (), (all))
+
+struct host_query {};
+BOOST_DESCRIBE_STRUCT(host_query, (), ())
+struct host_view {
+    std::string host;
+    std::int64_t cpus = 0, mem_mib = 0, disk_mib = 0;                // all of it
+    std::int64_t free_cpus = 0, free_mem_mib = 0, free_disk_mib = 0; // not reserved, not running
+    std::optional<place> location;
+    std::string backend, acceleration, tier, note;
+    bool draining = false, lost = false;
+    std::uint32_t machines = 0;
+};
+BOOST_DESCRIBE_STRUCT(host_view, (), (host, cpus, mem_mib, disk_mib, free_cpus, free_mem_mib, free_disk_mib, location, backend, acceleration, tier, note, draining, lost, machines))
+struct fleet_view {
+    std::vector<host_view> hosts;
+};
+BOOST_DESCRIBE_STRUCT(fleet_view, (), (hosts))
+struct drain_host {
+    std::string host;
+    bool on = true;
+};
+BOOST_DESCRIBE_STRUCT(drain_host, (), (host, on))
+struct console_query {
+    std::string tag;
+    std::uint64_t last_bytes = 16 * 1024;
+};
+BOOST_DESCRIBE_STRUCT(console_query, (), (tag, last_bytes))
+struct console_view {
+    std::string text;
+    std::optional<refusal> refused;
+};
+BOOST_DESCRIBE_STRUCT(console_view, (), (text, refused))
+
+using launcher_actor = typed_actor<
+    // Keeps room for a machine that may come; durable, and let go by itself when its time is over.
+    caf::result<machine_view>(room_request),
+    // Launches into a room that was kept. Answers as soon as that is durable; the machine is watched with `machine_query`.
+    caf::result<machine_view>(machine_start),
+    // Ends it; it counts as gone only when its backend has confirmed that.
+    caf::result<machine_view>(machine_end),
+    // Machines of this host.
+    caf::result<machine_list>(machine_query),
+    // What this host is and has left.
+    caf::result<host_view>(host_query),
+    // Takes no new machines from now on, or does again.
+    caf::result<host_view>(drain_host),
+    // The end of a machine's serial console, secrets struck out.
+    caf::result<console_view>(console_query)>;
+
+using fleet_actor = typed_actor<
+    // Finds room on the host that fits best and keeps it.
+    caf::result<room_answer>(room_request),
+    // The rest goes to the host named.
+    caf::result<machine_view>(machine_start), caf::result<machine_view>(machine_end), caf::result<machine_list>(machine_query),
+    caf::result<console_view>(console_query),
+    // The live map of hosts.
+    caf::result<fleet_view>(host_query), caf::result<host_view>(drain_host)>;
+
+// -- identity issuer ----------------------------------------------------------------------------------------------------------
+
+struct boot_token_request {
+    std::string machine, subject;
+};
+BOOST_DESCRIBE_STRUCT(boot_token_request, (), (machine, subject))
+struct token_exchange { // POST /v1/oidc/issue
+    std::string boot_token, audience, subject;
+    std::int64_t ttl = 3600;
+};
+BOOST_DESCRIBE_STRUCT(token_exchange, (), (boot_token, audience, subject, ttl))
+struct token_answer {
+    std::string token;
+    std::string issuer_uri, actx;  // with a boot token: what the machine must know of us
+    std::optional<refusal> refused;
+};
+BOOST_DESCRIBE_STRUCT(token_answer, (), (token, issuer_uri, actx, refused))
+struct issuer_query {};
+BOOST_DESCRIBE_STRUCT(issuer_query, (), ())
+struct issuer_view {
+    std::string issuer_uri, actx;
+    std::string discovery, jwks; // JSON, as served
+};
+BOOST_DESCRIBE_STRUCT(issuer_view, (), (issuer_uri, actx, discovery, jwks))
+
+using issuer_actor = typed_actor<
+    // Mints the short-lived token that one machine boots with.
+    caf::result<token_answer>(boot_token_request),
+    // Exchanges it for a token that names another audience, never another subject.
+    caf::result<token_answer>(token_exchange),
+    // What anyone may read to verify them.
+    caf::result<issuer_view>(issuer_query)>;
+
+// -- tunnel broker --------------------------------------------------------------------------------------------------------------
+
+struct route_claim {
+    std::string label, did, handle, service;
+    bool up = true;
+};
+BOOST_DESCRIBE_STRUCT(route_claim, (), (label, did, handle, service, up))
+struct route_query {
+    std::string did; // "": all
+};
+BOOST_DESCRIBE_STRUCT(route_query, (), (did))
+struct route_view {
+    std::string label, did, handle, service, url;
+    bool up = false;
+    instant since;
+};
+BOOST_DESCRIBE_STRUCT(route_view, (), (label, did, handle, service, url, up, since))
+struct route_list {
+    std::vector<route_view> all;
+};
+BOOST_DESCRIBE_STRUCT(route_list, (), (all))
+struct login_question {
+    std::string user, key_type;
+    octets key_blob; // the key's wire form
+};
+BOOST_DESCRIBE_STRUCT(login_question, (), (user, key_type, key_blob))
+struct login_answer {
+    std::string did;
+    std::vector<std::string> services;
+    std::optional<refusal> refused;
+};
+BOOST_DESCRIBE_STRUCT(login_answer, (), (did, services, refused))
+struct credential_grant { // an account lets this relay write one kind of record for its machines: a JWT signed by the account
+    std::string token;
+};
+BOOST_DESCRIBE_STRUCT(credential_grant, (), (token))
+struct proxied_write { // a machine's createRecord, with its workload token
+    std::string token, path, body;
+};
+BOOST_DESCRIBE_STRUCT(proxied_write, (), (token, path, body))
+struct proxied_answer {
+    std::uint32_t status = 500;
+    std::string body;
+};
+BOOST_DESCRIBE_STRUCT(proxied_answer, (), (status, body))
+
+using broker_actor = typed_actor<
+    // Who may log in, and what may they open?
+    caf::result<login_answer>(login_question),
+    // A machine opens or loses a public name. The first account to claim a label keeps it.
+    caf::result<kept>(route_claim),
+    // Public names, and where they stand.
+    caf::result<route_list>(route_query),
+    // Takes a credential, after verifying it; keeps it.
+    caf::result<kept>(credential_grant),
+    // The workload-identity reverse proxy: token, then the account's RBAC record, then its schema, then the account's credential.
+    caf::result<proxied_answer>(proxied_write)>;
+
+// -- the cluster ----------------------------------------------------------------------------------------------------------------
+
+// What a node says of itself when a link comes up, and again when its roles change. Nodes of another `protocol` are refused.
+inline constexpr std::uint32_t cluster_protocol = 1;
+struct offers {
+    std::uint32_t protocol = cluster_protocol;
+    std::string node, owner; // its certificate's name; whose node it is
+    std::vector<std::string> roles;
+    std::vector<caf::strong_actor_ptr> handles; // one a role
+};
+template <class Inspector>
+auto inspect(Inspector& f, offers& x) {
+#if SOUK_CAF_1
+    return f.object(x).fields(f.field("protocol", x.protocol), f.field("node", x.node), f.field("owner", x.owner), f.field("roles", x.roles),
+                              f.field("handles", x.handles));
+#else
+    return f(x.protocol, x.node, x.owner, x.roles, x.handles);
+#endif
+}
+
+using directory_actor = typed_actor<
+    // Takes the caller's offers and answers with its own.
+    caf::result<offers>(offers)>;
+
+} // namespace souk
+
+CAF_BEGIN_TYPE_ID_BLOCK(souk, caf::first_custom_type_id)
+    CAF_ADD_TYPE_ID(souk, (souk::record_note))
+    CAF_ADD_TYPE_ID(souk, (souk::kept))
+    CAF_ADD_TYPE_ID(souk, (souk::contract_query))
+    CAF_ADD_TYPE_ID(souk, (souk::contract_list))
+    CAF_ADD_TYPE_ID(souk, (souk::contract_order))
+    CAF_ADD_TYPE_ID(souk, (souk::sign_record))
+    CAF_ADD_TYPE_ID(souk, (souk::signed_record))
+    CAF_ADD_TYPE_ID(souk, (souk::withdraw_record))
+    CAF_ADD_TYPE_ID(souk, (souk::policy_question))
+    CAF_ADD_TYPE_ID(souk, (souk::policy_verdict))
+    CAF_ADD_TYPE_ID(souk, (souk::trust_query))
+    CAF_ADD_TYPE_ID(souk, (souk::trust_view))
+    CAF_ADD_TYPE_ID(souk, (souk::buy))
+    CAF_ADD_TYPE_ID(souk, (souk::bids_query))
+    CAF_ADD_TYPE_ID(souk, (souk::bids_view))
+    CAF_ADD_TYPE_ID(souk, (souk::access_query))
+    CAF_ADD_TYPE_ID(souk, (souk::access_view))
+    CAF_ADD_TYPE_ID(souk, (souk::paid_request))
+    CAF_ADD_TYPE_ID(souk, (souk::paid_answer))
+    CAF_ADD_TYPE_ID(souk, (souk::collect))
+    CAF_ADD_TYPE_ID(souk, (souk::give_back))
+    CAF_ADD_TYPE_ID(souk, (souk::money_moved))
+    CAF_ADD_TYPE_ID(souk, (souk::rail_query))
+    CAF_ADD_TYPE_ID(souk, (souk::rail_view))
+    CAF_ADD_TYPE_ID(souk, (souk::room_request))
+    CAF_ADD_TYPE_ID(souk, (souk::room_answer))
+    CAF_ADD_TYPE_ID(souk, (souk::machine_start))
+    CAF_ADD_TYPE_ID(souk, (souk::machine_end))
+    CAF_ADD_TYPE_ID(souk, (souk::machine_query))
+    CAF_ADD_TYPE_ID(souk, (souk::machine_view))
+    CAF_ADD_TYPE_ID(souk, (souk::machine_list))
+    CAF_ADD_TYPE_ID(souk, (souk::host_query))
+    CAF_ADD_TYPE_ID(souk, (souk::host_view))
+    CAF_ADD_TYPE_ID(souk, (souk::fleet_view))
+    CAF_ADD_TYPE_ID(souk, (souk::drain_host))
+    CAF_ADD_TYPE_ID(souk, (souk::console_query))
+    CAF_ADD_TYPE_ID(souk, (souk::console_view))
+    CAF_ADD_TYPE_ID(souk, (souk::boot_token_request))
+    CAF_ADD_TYPE_ID(souk, (souk::token_exchange))
+    CAF_ADD_TYPE_ID(souk, (souk::token_answer))
+    CAF_ADD_TYPE_ID(souk, (souk::issuer_query))
+    CAF_ADD_TYPE_ID(souk, (souk::issuer_view))
+    CAF_ADD_TYPE_ID(souk, (souk::route_claim))
+    CAF_ADD_TYPE_ID(souk, (souk::route_query))
+    CAF_ADD_TYPE_ID(souk, (souk::route_list))
+    CAF_ADD_TYPE_ID(souk, (souk::login_question))
+    CAF_ADD_TYPE_ID(souk, (souk::login_answer))
+    CAF_ADD_TYPE_ID(souk, (souk::credential_grant))
+    CAF_ADD_TYPE_ID(souk, (souk::proxied_write))
+    CAF_ADD_TYPE_ID(souk, (souk::proxied_answer))
+    CAF_ADD_TYPE_ID(souk, (souk::offers))
+CAF_END_TYPE_ID_BLOCK(souk)

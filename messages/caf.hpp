@@ -1,0 +1,187 @@
+// The one header that knows which CAF this is (0.17.6 is what Debian has and what is tested; 1.1 builds, see docs/embedding.md).
+// Everything else writes caf::result<R>(A) signatures, souk::request/send/send_after, souk::actor_of<State>.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/result.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+#include <caf/type_id.hpp>
+#include <caf/typed_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+
+#include <souk/messages/described.hpp>
+#include <souk/messages/json.hpp>
+
+#if CAF_MAJOR_VERSION >= 1 // CAF_VERSION is 1706 in 0.17.6 but octal 0100 in 1.1.0: never compare it
+#    define SOUK_CAF_1 1
+#else
+#    define SOUK_CAF_1 0
+#endif
+
+namespace souk {
+
+// -- how messages travel ------------------------------------------------------------------------------------------------
+// A described struct crosses the cluster as one bounded string of DAG-CBOR, fields by name. So both CAF versions carry the same
+// bytes, every member type that has a value form may be used, and an added optional field does not break an older peer.
+
+template <class T>
+concept message_struct = described_struct<T>;
+
+namespace detail {
+template <class Inspector, class T>
+auto inspect_as_text(Inspector& f, T& x) {
+#if SOUK_CAF_1
+    auto get = [&x] { return encode_described(x); };
+    auto set = [&x](std::string bytes) {
+        auto read = decode_described<T>(bytes, missing_fields::take_default);
+        if (read) x = std::move(*read);
+        return read.has_value();
+    };
+    return f.object(x).fields(f.field("cbor", get, set));
+#else
+    using outcome = typename Inspector::result_type;
+    if constexpr (std::is_same_v<outcome, void>) { // for people
+        std::string shown = to_json(to_value(x));
+        f(shown);
+    } else if constexpr (Inspector::reads_state) {
+        std::string bytes;
+        try {
+            bytes = encode_described(x);
+        } catch (const std::logic_error& e) { // a text that is no UTF-8, say: here, on the cluster's thread, it would end the process
+            return outcome{caf::make_error(caf::sec::invalid_argument, e.what())};
+        }
+        return f(bytes);
+    } else {
+        std::string bytes;
+        if (auto err = f(bytes)) return err;
+        auto read = decode_described<T>(bytes, missing_fields::take_default);
+        if (!read) return outcome{caf::make_error(caf::sec::invalid_argument, read.error().text)};
+        x = std::move(*read);
+        return outcome{};
+    }
+#endif
+}
+} // namespace detail
+
+template <class Inspector, message_struct T>
+auto inspect(Inspector& f, T& x) {
+    return detail::inspect_as_text(f, x);
+}
+
+// -- typed interfaces -----------------------------------------------------------------------------------------------------
+#if SOUK_CAF_1
+template <class... Fs>
+using typed_actor = caf::typed_actor<Fs...>;
+#else
+namespace detail {
+template <class F>
+struct signature;
+template <class... R, class... As>
+struct signature<caf::result<R...>(As...)> {
+    using type = caf::typed_mpi<caf::detail::type_list<As...>, caf::output_tuple<R...>>;
+};
+} // namespace detail
+template <class... Fs>
+using typed_actor = caf::typed_actor<typename detail::signature<Fs>::type...>;
+#endif
+
+// A role's public interface and what its actor says to itself besides.
+#if SOUK_CAF_1
+template <class Public, class... Fs>
+using extended = typename Public::template extend<Fs...>;
+#else
+template <class Public, class... Fs>
+using extended = typename Public::template extend<typename detail::signature<Fs>::type...>;
+#endif
+
+// -- verbs ------------------------------------------------------------------------------------------------------------------
+// Every request has a deadline. There is no other form.
+template <class Self, class Dst, class... Ts>
+auto request(Self& self, const Dst& dst, std::chrono::milliseconds within, Ts&&... xs) {
+#if SOUK_CAF_1
+    return self.mail(std::forward<Ts>(xs)...).request(dst, within);
+#else
+    return self.request(dst, within, std::forward<Ts>(xs)...);
+#endif
+}
+template <class Self, class Dst, class... Ts>
+void send(Self& self, const Dst& dst, Ts&&... xs) {
+#if SOUK_CAF_1
+    self.mail(std::forward<Ts>(xs)...).send(dst);
+#else
+    self.send(dst, std::forward<Ts>(xs)...);
+#endif
+}
+template <class Self, class Dst, class... Ts>
+void send_after(Self& self, const Dst& dst, std::chrono::milliseconds delay, Ts&&... xs) {
+#if SOUK_CAF_1
+    self.mail(std::forward<Ts>(xs)...).delay(delay).send(dst);
+#else
+    self.delayed_send(dst, delay, std::forward<Ts>(xs)...);
+#endif
+}
+template <class Dst, class... Ts>
+void tell(const Dst& dst, Ts&&... xs) { // from no actor
+#if SOUK_CAF_1
+    caf::anon_mail(std::forward<Ts>(xs)...).send(dst);
+#else
+    caf::anon_send(dst, std::forward<Ts>(xs)...);
+#endif
+}
+
+// Asks from outside any actor, or from code that must not know its actor. `done` and `failed` run in an actor of their own, which
+// lives for this one question. Unlike a raw request it cannot outlive its deadline.
+template <class Answer, class Dst, class Message>
+void ask(caf::actor_system& sys, const Dst& dst, std::chrono::milliseconds within, Message what, std::function<void(result<Answer>)> then) {
+    auto body = [dst, within, what = std::move(what), then = std::move(then)](caf::event_based_actor* self) mutable {
+        if (!dst) return then(refusal{"no_such_role", "no node of this cluster hosts that role now"});
+        request(*self, dst, within, std::move(what))
+            .then([then](Answer& a) { then(std::move(a)); },
+                  [then](caf::error& e) {
+                      const bool late = e == caf::sec::request_timeout;
+                      then(refusal{late ? "request_timeout" : "peer_lost", late ? "no answer in time" : "the actor that was asked is gone or out of reach"});
+                  });
+    };
+    sys.spawn<caf::hidden>(std::move(body));
+}
+
+// -- actors out of a state class: the same source on both versions ----------------------------------------------------------
+// State has: `handle`, `static constexpr const char* name`, a constructor (handle::pointer self, ...), make_behavior().
+template <class State>
+class actor_of final : public State::handle::base {
+    using base = typename State::handle::base;
+
+public:
+    template <class... Ts>
+    explicit actor_of(caf::actor_config& cfg, Ts&&... xs) : base(cfg), state_(std::in_place, this, std::forward<Ts>(xs)...) {}
+    const char* name() const override { return State::name; }
+    void on_exit() override {
+        state_.reset(); // members may hold handles that make a cycle
+        base::on_exit();
+    }
+
+protected:
+    typename base::behavior_type make_behavior() override { return state_->make_behavior(); }
+
+private:
+    std::optional<State> state_;
+};
+
+} // namespace souk
+
+// Stays inside one process: never serialised, so it needs no type id.
+#define SOUK_LOCAL_MESSAGE(...) \
+    template <>                 \
+    struct caf::allowed_unsafe_message_type<__VA_ARGS__> : std::true_type {};

@@ -1,0 +1,201 @@
+#include <souk/messages/x402.hpp>
+
+#include <charconv>
+
+#include <souk/messages/uint256.hpp>
+
+namespace souk::x402 {
+
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds settlement_time{6}; // the official facilitator's: what is left must cover the transaction
+
+struct named {
+    std::string_view name, network;
+};
+// The EVM networks of version 1's closed list that are known here.
+constexpr named v1_networks[] = {{"base", "eip155:8453"},
+                                 {"base-sepolia", "eip155:84532"},
+                                 {"avalanche", "eip155:43114"},
+                                 {"avalanche-fuji", "eip155:43113"},
+                                 {"polygon", "eip155:137"},
+                                 {"polygon-amoy", "eip155:80002"},
+                                 {"sei", "eip155:1329"},
+                                 {"sei-testnet", "eip155:1328"},
+                                 {"iotex", "eip155:4689"},
+                                 {"abstract", "eip155:2741"},
+                                 {"abstract-testnet", "eip155:11124"}};
+
+std::int64_t seconds_of(instant at) { return std::chrono::floor<seconds>(at.time_since_epoch()).count(); }
+
+// A signature over the authorisation, by the one who pays.
+result<crypto::address> check_signature(const exact_payload& payload, const domain& d) {
+    const auto digest = digest_of(d, payload.authorization);
+    if (!digest) return refusal{"invalid_payload", digest.error().text};
+    const auto bytes = payload.signature.starts_with("0x") ? from_hex(std::string_view(payload.signature).substr(2)) : refusal{};
+    if (!bytes) return refusal{"invalid_exact_evm_signature", "the signature is not 0x and hexadecimal"};
+    const auto payer = crypto::recover(*digest, *bytes);
+    if (!payer) return refusal{"invalid_exact_evm_signature", payer.error().text};
+    if (!crypto::same_address(*payer, payload.authorization.from))
+        return refusal{"invalid_exact_evm_signature", "signed by " + *payer + ", not by the one who pays"};
+    return payer;
+}
+
+result<void> check_terms(const authorization& a, const requirements& offered, instant now) {
+    const auto at = seconds_of(now);
+    if (at < 0) return refusal{"invalid_exact_evm_payload_authorization_valid_after", "the clock is before 1970"};
+    if (!crypto::same_address(a.to, offered.payTo))
+        return refusal{"invalid_exact_evm_recipient_mismatch", "it pays " + a.to + ", not " + offered.payTo};
+    // Words of 32 bytes compare as their numbers do; `a` has been through digest_of, so they are there.
+    if (*uint256(a.validBefore) < *uint256(std::to_string(at + settlement_time.count())))
+        return refusal{"invalid_exact_evm_payload_authorization_valid_before", "it expires within 6 seconds, or has"};
+    if (*uint256(a.validAfter) > *uint256(std::to_string(at)))
+        return refusal{"invalid_exact_evm_payload_authorization_valid_after", "it is not valid yet"};
+    if (a.value != offered.amount)
+        return refusal{"invalid_exact_evm_payload_authorization_value_mismatch", "it pays " + a.value + ", not " + offered.amount};
+    return {};
+}
+
+// Every member of `ours` is in `theirs`, and so within it.
+bool holds(const value& theirs, const value& ours) {
+    const auto *a = theirs.as<value::map>(), *b = ours.as<value::map>();
+    if (!a || !b) return theirs == ours;
+    for (const auto& [key, x] : *b) {
+        const auto at = a->find(key);
+        if (at == a->end() || !holds(at->second, x)) return false;
+    }
+    return true;
+}
+
+struct v1_payment {
+    std::int64_t x402Version = 1;
+    std::string scheme, network;
+    exact_payload payload;
+};
+BOOST_DESCRIBE_STRUCT(v1_payment, (), (x402Version, scheme, network, payload))
+
+} // namespace
+
+// -- headers --------------------------------------------------------------------------------------------------------
+
+result<value> header_json(std::string_view header) {
+    if (header.size() > largest_header) return refusal{"bad_payment_header", "a payment header is at most 16 KiB"};
+    const auto text = from_base64(header);
+    if (!text) return refusal{"bad_payment_header", "the header is not base64: " + text.error().text};
+    auto v = from_json(*text, json_form::plain, {.bytes = largest_header, .depth = 16, .items = 1000});
+    if (!v) return refusal{"bad_payment_header", "the header's JSON: " + v.error().text};
+    return v;
+}
+
+std::optional<std::string_view> v1_name(std::string_view network) {
+    for (const auto& n : v1_networks)
+        if (n.network == network) return n.name;
+    return {};
+}
+
+std::optional<std::string_view> network_of_v1(std::string_view name) {
+    for (const auto& n : v1_networks)
+        if (n.name == name) return n.network;
+    return {};
+}
+
+result<payment> from_v1_header(std::string_view header, const requirements& offered) {
+    auto v1 = from_header<v1_payment>(header);
+    if (!v1) return v1.error();
+    if (v1->x402Version != 1) return refusal{"bad_payment_header", "x402Version: expected 1"};
+    const auto network = network_of_v1(v1->network);
+    if (!network) return refusal{"invalid_network", "the network \"" + v1->network + "\" is not known here"};
+    payment p;
+    p.accepted = offered; // version 1 does not repeat what it accepted, but for these two
+    p.accepted.scheme = v1->scheme;
+    p.accepted.network = *network;
+    p.payload = std::move(v1->payload);
+    return p;
+}
+
+value v1_body(const payment_required& p) {
+    value::list accepts;
+    for (const auto& r : p.accepts) {
+        const auto name = v1_name(r.network);
+        if (!name) continue; // one unknown network makes a version-1 client throw the whole answer away
+        value::map one{{"scheme", r.scheme},
+                       {"network", *name},
+                       {"maxAmountRequired", r.amount},
+                       {"resource", p.resource.url},
+                       {"description", p.resource.description.value_or("")},
+                       {"mimeType", p.resource.mimeType.value_or("application/json")},
+                       {"payTo", r.payTo},
+                       {"maxTimeoutSeconds", r.maxTimeoutSeconds},
+                       {"asset", r.asset}};
+        if (r.extra) one.emplace("extra", *r.extra);
+        accepts.push_back(std::move(one));
+    }
+    return value::map{{"x402Version", 1}, {"error", "X-PAYMENT header is required"}, {"accepts", std::move(accepts)}};
+}
+
+// -- rules ----------------------------------------------------------------------------------------------------------
+
+result<std::uint64_t> chain_of(std::string_view network) {
+    if (network == development_network) return development_chain;
+    const refusal unknown{"invalid_network", "the network \"" + std::string(network) + "\" is neither eip155:NUMBER nor " +
+                                                 std::string(development_network)};
+    if (!network.starts_with("eip155:")) return unknown;
+    network.remove_prefix(7);
+    std::uint64_t chain = 0;
+    const auto [end, error] = std::from_chars(network.data(), network.data() + network.size(), chain);
+    if (error != std::errc() || end != network.data() + network.size() || chain == 0 || network[0] == '0') return unknown;
+    return chain;
+}
+
+result<domain> domain_of(const requirements& r) {
+    const auto* extra = r.extra ? &*r.extra : nullptr;
+    if (!extra || extra->text("name").empty() || extra->text("version").empty())
+        return refusal{"invalid_exact_evm_missing_eip712_domain", "extra.name and extra.version name the token's domain"};
+    const auto chain = chain_of(r.network);
+    if (!chain) return chain.error();
+    return domain{std::string(extra->text("name")), std::string(extra->text("version")), *chain, r.asset};
+}
+
+bool matches(const requirements& accepted, const requirements& offered) {
+    auto same = accepted;
+    same.extra = offered.extra;
+    return same == offered && (!offered.extra || (accepted.extra && holds(*accepted.extra, *offered.extra)));
+}
+
+result<crypto::address> check_exact(const payment& p, const requirements& offered, instant now) {
+    if (p.x402Version != 2) return refusal{"invalid_x402_version", "x402Version: expected 2"};
+    if (p.accepted.scheme != "exact" || offered.scheme != "exact")
+        return refusal{"invalid_exact_evm_scheme", "the scheme is not exact"};
+    const auto d = domain_of(offered);
+    if (!d) return d.error();
+    if (p.accepted.network != offered.network)
+        return refusal{"invalid_exact_evm_network_mismatch", "it pays on " + p.accepted.network + ", not on " + offered.network};
+    const auto payer = check_signature(p.payload, *d);
+    if (!payer) return payer;
+    if (auto terms = check_terms(p.payload.authorization, offered, now); !terms) return terms.error();
+    return payer;
+}
+
+result<payment> authorise(const payment_required& required, const requirements& offered, const crypto::secret& key,
+                          const std::string& nonce, instant valid_before) {
+    if (offered.scheme != "exact") return refusal{"invalid_exact_evm_scheme", "only the scheme exact can be paid"};
+    const auto d = domain_of(offered);
+    if (!d) return d.error();
+    const auto from = crypto::address_of(key);
+    if (!from) return from.error();
+    payment p;
+    p.resource = required.resource;
+    p.accepted = offered;
+    p.extensions = required.extensions; // a server wants its own echoed
+    p.payload.authorization = {*from, offered.payTo, offered.amount, "0", std::to_string(seconds_of(valid_before)), nonce};
+    const auto digest = digest_of(*d, p.payload.authorization);
+    if (!digest) return digest.error();
+    const auto signature = crypto::sign_digest(key, *digest);
+    if (!signature) return signature.error();
+    p.payload.signature = "0x" + to_hex(*signature);
+    return p;
+}
+
+} // namespace souk::x402

@@ -1,0 +1,25 @@
+#include <cstdlib>
+
+#include <souk/runtime/cli/commands.hpp>
+#include <souk/runtime/demo/demo.hpp>
+
+namespace souk::cli {
+
+void add_demo(CLI::App& app, context& c) {
+    static demo::demo_options o;
+    auto* s = app.add_subcommand("demo", "the whole market on this machine, ending in a working URL");
+    const char* image = std::getenv("SOUK_GUEST_IMAGE");
+    o.image = image ? image : "/var/tmp/souk-guest-image";
+    o.example = std::filesystem::path(SOUK_DATA_DIR) / "examples" / "my-cool-role.json";
+    s->add_option("--dir", o.directory, "where its files go (default: a new temporary directory)");
+    s->add_option("--image", o.image, "the guest image (deploy/guest-image makes it; default: $SOUK_GUEST_IMAGE)");
+    s->add_option("--example", o.example, "the request that Alice publishes");
+    s->add_flag("--keep", o.keep, "leave the market running, to be tried by hand");
+    s->add_flag("--chaos", o.chaos, "kill a process at every step and start it again");
+    s->callback([&c] {
+        o.program = c.program;
+        c.status = demo::run(o);
+    });
+}
+
+} // namespace souk::cli

@@ -1,0 +1,198 @@
+#include <souk/runtime/config.hpp>
+
+#include <fstream>
+#include <sstream>
+
+#include <souk/messages/at.hpp>
+#include <souk/runtime/toml.hpp>
+
+namespace souk {
+
+namespace {
+
+constexpr std::size_t largest_file = 1 << 20;
+const std::set<std::string> known_roles{"requester", "policy", "signer", "bidder", "payments", "fleet", "launcher", "issuer", "broker"};
+
+endpoint endpoint_of(const toml_table& t, const std::string& key, const std::string& text) {
+    const auto colon = text.rfind(':');
+    const auto digits = colon == std::string::npos ? "" : text.substr(colon + 1);
+    if (colon == 0 || digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string::npos || std::stoul(digits) > 65535)
+        t.fail(key, "expected HOST:PORT, found \"" + text + '"');
+    return {text.substr(0, colon), static_cast<std::uint16_t>(std::stoul(digits))};
+}
+std::optional<endpoint> endpoint_at(toml_table& t, const char* key) {
+    std::string text;
+    t.text(key, text);
+    if (text.empty()) return std::nullopt;
+    return endpoint_of(t, key, text);
+}
+std::optional<place> place_at(toml_table& t) {
+    auto p = t.table("location");
+    if (!p) return std::nullopt;
+    std::string country, region;
+    p->text("country", country), p->text("region", region), p->done();
+    place found;
+    if (!country.empty()) found.country = country;
+    if (!region.empty()) found.region = region;
+    return found;
+}
+
+struct reader {
+    node_config c;
+    std::filesystem::path base; // relative paths are below the file's own folder
+
+    void path(toml_table& t, const char* key, std::filesystem::path& into) {
+        std::string text;
+        t.text(key, text);
+        if (!text.empty()) into = (base / text).lexically_normal();
+    }
+
+    void node(toml_table t) {
+        t.text("name", c.name);
+        if (c.name.empty()) t.fail("name", "expected the node's name");
+        c.owner = c.name;
+        t.text("owner", c.owner);
+        c.directory = base;
+        path(t, "directory", c.directory);
+        std::vector<std::string> roles;
+        t.texts("roles", roles);
+        for (const auto& r : roles) {
+            if (!known_roles.count(r)) t.fail("roles", "there is no role \"" + r + "\"; expected some of: requester policy signer bidder payments fleet launcher issuer broker");
+            c.roles.insert(r);
+        }
+        t.text("log_level", c.log_level);
+        t.done();
+    }
+    void identity(toml_table t) {
+        t.text("method", c.identity);
+        if (c.identity != "plc" && c.identity != "web" && c.identity != "none") t.fail("method", "expected plc, web or none");
+        t.text("handle", c.handle);
+        if (!c.handle.empty() && !is_handle(c.handle)) t.fail("handle", "expected a domain name, found \"" + c.handle + '"');
+        t.done();
+    }
+    void door(toml_table t) {
+        c.door = endpoint_at(t, "listen");
+        t.text("public", c.public_url);
+        path(t, "certificate", c.door_certificate), path(t, "key", c.door_key);
+        t.done();
+    }
+    void network(toml_table t) {
+        t.texts("watch", c.watch);
+        t.text("plc_directory", c.plc_directory);
+        path(t, "authority", c.authority);
+        t.flag("allow_private", c.allow_private);
+        t.text_map("hosts", c.hosts);
+        t.done();
+    }
+    void cluster(toml_table t) {
+        c.cluster = endpoint_at(t, "listen");
+        c.cluster_directory = base / "cluster";
+        path(t, "directory", c.cluster_directory);
+        for (auto& p : t.tables("peer")) {
+            std::string name, address;
+            p.text("node", name), p.text("address", address), p.done();
+            if (name.empty()) p.fail("node", "expected the peer's name");
+            c.peers.emplace_back(name, endpoint_of(p, "address", address));
+        }
+        t.texts("allowed", c.allowed);
+        t.done();
+    }
+    void bidder(toml_table t) {
+        t.text("cost", c.cost), t.text("currency", c.currency), t.text("frequency", c.frequency), t.text("tier", c.tier);
+        c.slice = t.number("slice", 1, 31 * 86400);
+        c.bid_life = std::chrono::seconds{t.number("bid_life", 10, 86400).value_or(600)};
+        c.location = place_at(t);
+        t.texts("rules", c.bidder_rules);
+        t.done();
+    }
+    void workload(toml_table t) { // the bid's wif block: where a machine finds its identity
+        t.text("token_path", c.token_path), t.text("url_path", c.url_path), t.text("actx_path", c.actx_path);
+        t.text("url_route", c.url_route), t.text("to_issue", c.to_issue);
+        t.done();
+    }
+    void launcher(toml_table t) {
+        t.text("backend", c.backend);
+        if (c.backend != "qemu" && c.backend != "sandbox" && c.backend != "null") t.fail("backend", "expected qemu, sandbox or null");
+        c.capacity.cpus = t.number("cpus", 0, 4096).value_or(1);
+        const auto size = [&](const char* key, const char* usual) {
+            std::string text = usual;
+            t.text(key, text);
+            const auto mib = compute::to_mib(text);
+            if (!mib) t.fail(key, mib.error().text);
+            return *mib;
+        };
+        c.capacity.mem_mib = size("mem", "1G"), c.capacity.disk_mib = size("disk", "20G");
+        path(t, "image", c.image);
+        t.flag("allow_emulation", c.allow_emulation);
+        c.boot_within = std::chrono::seconds{t.number("boot_within", 5, 3600).value_or(180)};
+        t.text("base_url", c.base_url);
+        path(t, "authority", c.machine_authority);
+        for (auto& l : t.tables("lead")) {
+            compute::lead lead;
+            l.texts("names", lead.names);
+            lead.port = static_cast<std::uint16_t>(l.number("port", 1, 65535).value_or(0));
+            l.text("to", lead.to);
+            l.done();
+            (void)endpoint_of(l, "to", lead.to);
+            if (lead.port == 0) l.fail("port", "expected the port inside the machine");
+            c.leads.push_back(std::move(lead));
+        }
+        if (!c.location) c.location = place_at(t);
+        else (void)place_at(t);
+        t.done();
+    }
+    void broker(toml_table t) {
+        c.tunnel_ssh = endpoint_at(t, "ssh"), c.tunnel_https = endpoint_at(t, "https");
+        t.text("domain", c.domain);
+        path(t, "certificate", c.tunnel_certificate), path(t, "key", c.tunnel_key), path(t, "authority", c.names_authority);
+        t.done();
+    }
+
+    void whole(toml_table t) {
+        auto n = t.table("node");
+        if (!n) t.fail("node", "expected a [node] table with the node's name and roles");
+        node(*n);
+        if (auto x = t.table("identity")) identity(*x);
+        if (auto x = t.table("door")) door(*x);
+        if (auto x = t.table("network")) network(*x);
+        if (auto x = t.table("cluster")) cluster(*x);
+        if (auto x = t.table("policy")) x->texts("rules", c.policy_rules), x->done();
+        if (auto x = t.table("requester")) x->text("relay", c.relay), x->done();
+        if (auto x = t.table("bidder")) bidder(*x);
+        if (auto x = t.table("workload")) workload(*x);
+        if (auto x = t.table("ledger")) x->text_map("funds", c.funds), x->done(), c.ledger = true;
+        if (auto x = t.table("wallet")) x->text("ledger", c.wallet_ledger), x->done();
+        if (auto x = t.table("issuer")) x->text("uri", c.issuer_uri), x->text("account", c.actx), x->done();
+        if (auto x = t.table("launcher")) launcher(*x);
+        if (auto x = t.table("broker")) broker(*x);
+        t.done();
+        if (c.identity != "none" && (!c.door || c.public_url.empty())) t.fail("identity", "an identity needs a [door] with `listen` and `public`");
+    }
+};
+
+} // namespace
+
+result<node_config> parse_config(std::string_view text, const std::filesystem::path& file) {
+    if (text.size() > largest_file) return refusal{"bad_config", file.string() + ": larger than 1 MiB"};
+    reader r;
+    r.c.file = file;
+    r.base = std::filesystem::absolute(file).parent_path();
+    try {
+        const auto parsed = toml::parse(text, file.string());
+        r.whole(toml_table(parsed, "", file.string()));
+    } catch (const toml::parse_error& e) {
+        return refusal{"bad_config", file.string() + ':' + std::to_string(e.source().begin.line) + ": " + std::string(e.description())};
+    } catch (const refused& e) {
+        return e.why;
+    }
+    return std::move(r.c);
+}
+
+result<node_config> read_config(const std::filesystem::path& file) {
+    std::ifstream in(file);
+    std::stringstream text;
+    if (!in || !(text << in.rdbuf())) return refusal{"bad_config", file.string() + ": cannot be read"};
+    return parse_config(text.str(), file);
+}
+
+} // namespace souk

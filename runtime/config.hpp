@@ -1,0 +1,96 @@
+// A node's configuration: one TOML file. Every key is known; an unknown one, or a value of another type, is refused with file, line, key
+// and what was expected. docs/operations.md describes each key.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <souk/backends/compute/backend.hpp>
+#include <souk/messages/records.hpp>
+
+namespace souk {
+
+struct endpoint {
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 0;
+    std::string text() const { return host + ':' + std::to_string(port); }
+};
+
+struct node_config {
+    std::filesystem::path file;
+
+    // [node]
+    std::string name, owner;            // owner: whose node it is; the name, unless said
+    std::filesystem::path directory;    // state: keys, journal, records, control socket
+    std::set<std::string> roles;        // requester policy signer bidder payments fleet launcher issuer broker
+    std::string log_level = "info";
+
+    // [identity]
+    std::string identity = "none";      // plc, web, none
+    std::string handle;
+
+    // [door]
+    std::optional<endpoint> door;
+    std::string public_url;             // https://host:port, no slash at the end
+    std::filesystem::path door_certificate, door_key;
+
+    // [network]
+    std::vector<std::string> watch;     // hosts whose new records are read
+    std::string plc_directory = "https://plc.directory";
+    std::filesystem::path authority;    // roots besides the system's, for outgoing connections
+    bool allow_private = false;
+    std::map<std::string, std::string> hosts;
+
+    // [cluster]
+    std::optional<endpoint> cluster;
+    std::filesystem::path cluster_directory; // authority.crt, node.crt, node.key
+    std::vector<std::pair<std::string, endpoint>> peers;
+    std::vector<std::string> allowed;
+
+    // [policy], [requester]
+    std::vector<std::string> policy_rules;
+    std::string relay;                  // DID of the relay that writes machines' keys for us
+
+    // [bidder]
+    std::string cost = "0.06", currency = "USDC", frequency = "hourly", tier = "none";
+    std::optional<std::int64_t> slice;
+    std::chrono::seconds bid_life{600};
+    std::optional<place> location;
+    std::vector<std::string> bidder_rules;
+    std::string token_path, url_path, actx_path, url_route, to_issue;
+
+    // [ledger]: this node keeps the development ledger; [wallet]: where it is, for one that does not
+    bool ledger = false;
+    std::map<std::string, std::string> funds; // address -> whole units, given once
+    std::string wallet_ledger;                // https://host:port
+
+    // [issuer]
+    std::string issuer_uri, actx;
+
+    // [launcher]
+    std::string backend = "qemu";       // qemu, sandbox, null
+    compute::size capacity;
+    std::filesystem::path image;
+    bool allow_emulation = true;
+    std::chrono::seconds boot_within{180};
+    std::string base_url;
+    std::vector<compute::lead> leads;
+    std::filesystem::path machine_authority;
+
+    // [broker]
+    std::optional<endpoint> tunnel_ssh, tunnel_https;
+    std::string domain;
+    std::filesystem::path tunnel_certificate, tunnel_key;
+    std::filesystem::path names_authority; // development: less ".crt" and ".key"
+};
+
+// Code "bad_config"; the text begins "FILE:LINE: key: ".
+result<node_config> read_config(const std::filesystem::path&);
+result<node_config> parse_config(std::string_view text, const std::filesystem::path& file);
+
+} // namespace souk

@@ -1,0 +1,205 @@
+#include <souk/runtime/control.hpp>
+
+#include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/json.hpp>
+
+namespace souk {
+
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto within = 20s;
+
+http::response json(const value& v) { return http::json_response(200, to_json(v)); }
+http::response no_role(const char* role) { return http::error_response(404, {"no_such_role", std::string("this node has no ") + role}); }
+
+std::string text_of(const value& body, std::string_view key) { return std::string(body.text(key)); }
+std::int64_t number_of(const value& body, std::string_view key, std::int64_t usual) {
+    const auto* v = body.find(key);
+    const auto* n = v ? v->as<std::int64_t>() : nullptr;
+    return n ? *n : usual;
+}
+bool flag_of(const value& body, std::string_view key) {
+    const auto* v = body.find(key);
+    const auto* b = v ? v->as<bool>() : nullptr;
+    return b && *b;
+}
+
+class control : public std::enable_shared_from_this<control> {
+public:
+    explicit control(control_parts parts) : p_(std::move(parts)) {}
+
+    void answer(http::request r, http::responder say) {
+        const auto is = [&](const char* method, const char* path) { return r.method == method && r.path == path; };
+        if (r.method == "POST") {
+            auto body = from_json(r.body.empty() ? "{}" : r.body);
+            if (!body) return say(http::error_response(400, body.error()));
+            if (is("POST", "/v1/buy")) return buy_it(*body, std::move(say));
+            if (is("POST", "/v1/stop")) return stop_it(*body, std::move(say));
+            if (is("POST", "/v1/vouch")) return vouch_for(*body, std::move(say));
+            if (is("POST", "/v1/drain")) return pass<host_view>(p_.fleet, "fleet", drain_host{text_of(*body, "host"), flag_of(*body, "on")}, std::move(say));
+            if (is("POST", "/v1/shutdown")) return say(json(value::map{{"stopping", true}})), p_.stop();
+        }
+        const auto id = std::string(r.param("id"));
+        if (is("GET", "/v1/status")) return say(json(status()));
+        if (is("GET", "/v1/identity")) return say(json(identity()));
+        if (is("GET", "/v1/contracts")) return contracts({id, r.param("ended") == "true"}, std::move(say));
+        if (is("GET", "/v1/bids")) return pass<bids_view>(p_.requester, "requester", bids_query{id}, std::move(say));
+        if (is("GET", "/v1/access")) return pass<access_view>(p_.requester, "requester", access_query{id}, std::move(say));
+        if (is("GET", "/v1/events")) return say(events(id));
+        if (is("GET", "/v1/fleet")) return pass<fleet_view>(p_.fleet, "fleet", host_query{}, std::move(say));
+        if (is("GET", "/v1/machines")) return p_.fleet ? pass<machine_list>(p_.fleet, "fleet", machine_query{id}, std::move(say))
+                                                      : pass<machine_list>(p_.launcher, "launcher", machine_query{id}, std::move(say));
+        if (is("GET", "/v1/console")) return p_.fleet ? pass<console_view>(p_.fleet, "fleet", console_query{std::string(r.param("tag"))}, std::move(say))
+                                                     : pass<console_view>(p_.launcher, "launcher", console_query{std::string(r.param("tag"))}, std::move(say));
+        if (is("GET", "/v1/routes")) return pass<route_list>(p_.broker, "tunnel broker", route_query{std::string(r.param("did"))}, std::move(say));
+        if (is("GET", "/v1/trust")) return pass<trust_view>(p_.policy, "policy engine", trust_query{std::string(r.param("did"))}, std::move(say));
+        if (is("GET", "/v1/links")) return say(json(links()));
+        if (is("GET", "/v1/resolve"))
+            return p_.identities->resolve(std::string(r.param("did")), [say](result<did_document> d) {
+                if (!d) return say(http::error_response(404, d.error()));
+                say(json(to_json_document(*d)));
+            });
+        if (is("GET", "/v1/wallet")) return wallet(std::move(say));
+        say(http::error_response(404, {"not_found", "no such question"}));
+    }
+
+private:
+    // One question to one role, its answer as JSON.
+    template <class Answer, class Role, class Question>
+    void pass(const Role& role, const char* name, Question q, http::responder say) {
+        if (!role) return say(no_role(name));
+        ask<Answer>(*p_.sys, role, within, std::move(q), [say](result<Answer> a) {
+            if (!a) return say(http::error_response(503, a.error()));
+            if constexpr (requires { a->refused; }) {
+                if (a->refused) return say(http::error_response(409, *a->refused));
+            }
+            say(json(to_value(*a)));
+        });
+    }
+
+    void buy_it(const value& body, http::responder say) {
+        const auto* request = body.find("request");
+        if (!request) return say(http::error_response(400, {"missing_field", "request: a ccrfp record"}));
+        buy b;
+        b.id = text_of(body, "id"), b.request = encode_dag_cbor(*request), b.ceiling = number_of(body, "ceiling", 0), b.window_ms = number_of(body, "window_ms", 10'000);
+        b.wanted_tier = text_of(body, "wanted_tier"), b.plan = flag_of(body, "plan");
+        if (const auto* rules = body.find("rules"); rules && rules->as<value::list>())
+            for (const auto& x : *rules->as<value::list>())
+                if (const auto* s = x.as<std::string>()) b.rules.push_back(*s);
+        pass<kept>(p_.requester, "requester", std::move(b), std::move(say));
+    }
+    void stop_it(const value& body, http::responder say) {
+        const contract_order o{text_of(body, "id"), "stop", text_of(body, "reason")};
+        if (p_.requester) pass<kept>(p_.requester, "requester", o, std::move(say));
+        else pass<kept>(p_.bidder, "bidder or requester", o, std::move(say));
+    }
+    void vouch_for(const value& body, http::responder say) {
+        if (!p_.own) return say(no_role("repository"));
+        const auto did = text_of(body, "did"), kind = text_of(body, "kind");
+        if (!is_did(did)) return say(http::error_response(400, {"bad_did", "whom? Expected a DID, found \"" + did + '"'}));
+        vouch v;
+        v.kind = kind.empty() ? "vouch" : kind;
+        if (!text_of(body, "reason").empty()) v.reason = text_of(body, "reason");
+        v.createdAt = to_datetime(p_.now());
+        if (!is_record_key(did)) return say(http::error_response(400, {"bad_did", did + " cannot be the key of a record, and a vouch is kept under the DID it is about"}));
+        const auto done = kind == "forget" ? result<stored_record>(stored_record{}) : p_.own->put(std::string(vouch::nsid), did, to_record(v));
+        if (kind == "forget")
+            if (const auto gone = p_.own->remove(std::string(vouch::nsid), did); !gone) return say(http::error_response(400, gone.error()));
+        if (!done) return say(http::error_response(400, done.error()));
+        if (p_.policy) tell(p_.policy, record_note{"at://" + p_.did + '/' + std::string(vouch::nsid) + '/' + did, done->cid.text(), encode_dag_cbor(done->value)});
+        say(json(value::map{{"uri", "at://" + p_.did + '/' + std::string(vouch::nsid) + '/' + did}, {"cid", done->cid.text()}}));
+    }
+
+    void contracts(contract_query q, http::responder say) {
+        if (!p_.requester && !p_.bidder) return say(no_role("requester or bidder"));
+        if (!p_.bidder) return pass<contract_list>(p_.requester, "requester", std::move(q), std::move(say));
+        if (!p_.requester) return pass<contract_list>(p_.bidder, "bidder", std::move(q), std::move(say));
+        ask<contract_list>(*p_.sys, p_.requester, within, q, [self = shared_from_this(), q, say](result<contract_list> bought) {
+            ask<contract_list>(*self->p_.sys, self->p_.bidder, within, q, [say, bought = std::move(bought)](result<contract_list> sold) mutable {
+                contract_list all;
+                if (bought) all = std::move(*bought);
+                if (sold) all.all.insert(all.all.end(), sold->all.begin(), sold->all.end());
+                say(json(to_value(all)));
+            });
+        });
+    }
+
+    // The past of whatever has this id: facts with their times, out of the journal.
+    http::response events(const std::string& id) {
+        for (const char* kind : {"purchase", "lease", "machine", "route", "payment"}) {
+            std::vector<std::string> found;
+            for (const auto& key : p_.log->newest(kind, 1000)) {
+                if (key == id) found = {key};
+                if (key == id) break;
+                if (key.compare(0, id.size(), id) == 0) found.push_back(key);
+            }
+            if (found.empty()) continue;
+            if (found.size() > 1) return http::error_response(409, {"ambiguous_id", id + " could be any of " + std::to_string(found.size()) + ' ' + kind + "s: give more of it"});
+            value::list all;
+            for (const auto& f : p_.log->past(kind, found.front()).facts) {
+                auto v = decode_dag_cbor(f.bytes);
+                value::map line;
+                line["at"] = to_datetime(f.at);
+                line["event"] = v ? std::string(v->text("is")) : "unreadable";
+                if (v) {
+                    if (auto* m = v->as<value::map>()) m->erase("is");
+                    line["what"] = *v;
+                }
+                all.push_back(std::move(line));
+            }
+            return json(value::map{{"kind", kind}, {"id", found.front()}, {"events", std::move(all)}});
+        }
+        return http::error_response(404, {"unknown_id", "nothing here begins with \"" + id + '"'});
+    }
+
+    value identity() const {
+        value::map m;
+        m["name"] = p_.name, m["owner"] = p_.owner, m["did"] = p_.did, m["door"] = p_.public_url;
+        if (p_.keys) {
+            m["wallet"] = p_.keys->wallet_address(), m["signing_key"] = p_.keys->signing_public().did_key();
+            m["seal_key"] = crypto::seal_did_key(p_.keys->seal().public32), m["ssh_key"] = p_.keys->ssh_public(), m["ssh_key_file"] = p_.keys->ssh_private().string();
+        }
+        return m;
+    }
+    value status() const {
+        value::map m;
+        m["identity"] = identity();
+        value::list roles;
+        for (const auto& r : p_.roles) roles.push_back(r);
+        m["roles"] = std::move(roles);
+        if (p_.status) m["now"] = p_.status();
+        m["links"] = links();
+        return m;
+    }
+    value links() const {
+        value::list all;
+        if (p_.peers)
+            for (const auto& l : p_.peers->links()) {
+                value::list roles;
+                for (const auto& r : l.roles) roles.push_back(r);
+                all.push_back(value::map{{"node", l.node}, {"owner", l.owner}, {"address", l.address}, {"state", l.state}, {"roles", std::move(roles)},
+                                         {"since", to_datetime(l.since)}, {"why", l.why}});
+            }
+        return value::map{{"links", std::move(all)}};
+    }
+    void wallet(http::responder say) {
+        if (!p_.rail || !p_.keys) return say(no_role("wallet"));
+        const auto mine = p_.keys->wallet_address();
+        p_.rail->balance(mine, [say, mine, network = p_.rail->network()](result<amount> a) {
+            if (!a) return say(http::error_response(503, a.error()));
+            say(json(value::map{{"address", mine}, {"network", network}, {"balance", to_decimal(*a)}, {"atomic", *a}}));
+        });
+    }
+
+    control_parts p_;
+};
+
+} // namespace
+
+http::handler make_control(control_parts parts) {
+    auto all = std::make_shared<control>(std::move(parts));
+    return {[all](http::request r, http::responder say) { all->answer(std::move(r), std::move(say)); }, {}};
+}
+
+} // namespace souk

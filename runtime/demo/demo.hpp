@@ -1,0 +1,19 @@
+// souk demo: the whole market on this machine, with nothing hidden, ending in a working URL.
+#pragma once
+#include <filesystem>
+
+namespace souk::demo {
+
+struct demo_options {
+    std::filesystem::path directory; // "": a new one below the temporary directory
+    std::filesystem::path image, example, program;
+    std::string backend = "qemu";
+    bool keep = false;  // leave the market running
+    bool chaos = false; // kill each of the five processes once, one a step
+    bool keep_files = false;
+};
+
+// 0 only if every step held.
+int run(const demo_options&);
+
+} // namespace souk::demo

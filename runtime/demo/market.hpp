@@ -1,0 +1,67 @@
+// The demo's five nodes, set up the way an operator would: directories, a development CA, keys, configurations, one cluster.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include <souk/runtime/cli/remote.hpp>
+#include <souk/runtime/config.hpp>
+#include <souk/runtime/demo/process.hpp>
+#include <souk/runtime/node.hpp>
+
+namespace souk::demo {
+
+struct market_options {
+    std::filesystem::path directory; // everything is below it
+    std::filesystem::path image;     // of the guest (deploy/guest-image)
+    std::filesystem::path program;   // this souk
+    std::string backend = "qemu";
+};
+
+class market {
+public:
+    explicit market(market_options);
+
+    struct party {
+        std::string name;
+        std::filesystem::path directory;
+        std::uint16_t door = 0, cluster = 0;
+        node_identity id;
+        std::unique_ptr<process> run;
+        std::unique_ptr<cli::remote> ask;
+        std::string host() const { return name + ".localhost"; }
+        std::string url() const { return "https://" + host(); } // as the others know it: their configurations say where that is
+    };
+    party& operator[](const std::string& name) { return parties_.at(name); }
+    const std::vector<std::string>& names() const { return names_; }
+
+    // Makes keys, certificates, configurations; founds the cluster at bob and has the others join it by token.
+    void set_up();
+    void start(const std::string& name);  // and waits until it answers
+    void await(const std::string& name);
+    void restart_after_kill(const std::string& name);
+    void stop_all();
+    void end_machines(); // after `stop_all`: machines outlive their nodes, and must not outlive the market
+    void keep();         // children live on
+
+    const std::filesystem::path& authority() const { return authority_; }
+    std::uint16_t https_port() const { return https_; }
+    const market_options& options() const { return options_; }
+
+private:
+    void write_config(party&);
+    void make_certificates();
+    void enrol(const std::string& name);
+
+    market_options options_;
+    std::vector<std::string> names_{"alice", "bob", "bob-2", "relay", "eve"};
+    std::map<std::string, party> parties_;
+    std::filesystem::path authority_; // of the development doors, PEM
+    std::uint16_t ssh_ = 0, https_ = 0;
+};
+
+// A port that nobody listens on now.
+std::uint16_t free_port();
+
+} // namespace souk::demo

@@ -1,0 +1,41 @@
+// The node's open door: which route leads to which role. Nothing gets past here that was not bounded (by the server), parsed and, where
+// that needs no role, verified.
+#pragma once
+#include <functional>
+#include <optional>
+
+#include <souk/backends/http/server.hpp>
+#include <souk/backends/keys/keyring.hpp>
+#include <souk/backends/rails/ledger.hpp>
+#include <souk/backends/records/network.hpp>
+#include <souk/messages/actors.hpp>
+
+namespace souk {
+
+struct door_parts { // what this node has; the rest is absent, and its routes answer 404
+    caf::actor_system* sys = nullptr;
+    std::function<instant()> now;
+    std::string public_url;
+    std::string did;
+    const keyring* keys = nullptr;
+    repository* own = nullptr;
+    std::optional<repository_door> records;
+    identity_resolver* identities = nullptr;
+    bidder_actor bidder;
+    issuer_actor issuer;
+    broker_actor broker;
+    embedded_ledger* ledger = nullptr;
+    std::filesystem::path enrolment; // of the authority, on the node that has it; "": none
+};
+
+//   GET  /ccr/{at-uri}/{cid}, /receipt/...              the paid URL (x402)
+//   GET  /.well-known/{openid-configuration,jwks}       workload tokens can be verified
+//   POST /v1/oidc/issue                                 a boot token for another audience's
+//   POST /xrpc/com.atproto.repo.createRecord            a machine's record: by its workload token (relay), or by a relay with our grant
+//   GET  /ledger/{token,balance,authorization}, POST /ledger/settle   the development ledger
+//   POST /cluster/join                                  a one-time token for a certificate
+//   GET  /health
+//   and those of repository_door
+http::handler make_doors(door_parts);
+
+} // namespace souk

@@ -1,0 +1,461 @@
+#include <souk/runtime/node.hpp>
+
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
+
+#include <spdlog/spdlog.h>
+
+#include <souk/actors/bidder/bidder.hpp>
+#include <souk/actors/broker/broker.hpp>
+#include <souk/actors/fleet/fleet.hpp>
+#include <souk/actors/issuer/issuer.hpp>
+#include <souk/actors/launcher/launcher.hpp>
+#include <souk/actors/payments/payments.hpp>
+#include <souk/actors/policy/policy.hpp>
+#include <souk/actors/requester/requester.hpp>
+#include <souk/actors/signer/signer.hpp>
+#include <souk/backends/compute/qemu.hpp>
+#include <souk/backends/compute/sandbox.hpp>
+#include <souk/backends/keys/keyring.hpp>
+#include <souk/backends/rails/ledger.hpp>
+#include <souk/backends/rails/remote_ledger.hpp>
+#include <souk/backends/tls/authority.hpp>
+#include <souk/backends/tunnel/broker.hpp>
+#include <souk/messages/bytes.hpp>
+#include <souk/messages/json.hpp>
+#include <souk/runtime/clock.hpp>
+#include <souk/runtime/cluster/cluster.hpp>
+#include <souk/runtime/cluster/enrolment.hpp>
+#include <souk/runtime/cluster/system.hpp>
+#include <souk/runtime/control.hpp>
+#include <souk/runtime/doors.hpp>
+
+namespace souk {
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+// did:web of a door: the port's colon is written %3A.
+std::string did_web(const std::string& public_url) {
+    auto rest = public_url.substr(public_url.find("://") + 3);
+    if (const auto colon = rest.find(':'); colon != std::string::npos) rest.replace(colon, 1, "%3A");
+    return "did:web:" + rest;
+}
+
+struct who { // this node on the open network
+    did_document document;
+    value plc_log; // null unless did:plc
+};
+
+who identify(const node_config& c, const keyring& keys) {
+    who w;
+    const auto seal = crypto::seal_did_key(keys.seal().public32);
+    if (c.identity == "plc") {
+        // The first operation names the DID, so it is made once and kept.
+        const auto file = c.directory / "plc.json";
+        if (!fs::exists(file)) {
+            const auto first = plc::genesis({keys.rotation_public(), keys.signing_public(), seal, c.handle, c.public_url}, keys.rotation());
+            tls::write_secret(file, to_json(value(value::list{first})));
+        }
+        const auto log = from_json(tls::read_file(file));
+        if (!log || !log->as<value::list>() || log->as<value::list>()->empty()) throw std::runtime_error(file.string() + " is damaged");
+        w.plc_log = *log;
+        auto document = plc::verify_log(plc::did_of(log->as<value::list>()->front()), *log);
+        if (!document) throw std::runtime_error(file.string() + ": " + document.error().text);
+        w.document = std::move(*document);
+        return w;
+    }
+    w.document.did = did_web(c.public_url);
+    if (!c.handle.empty()) w.document.handles = {c.handle};
+    w.document.signing = {keys.signing_public()};
+    w.document.seal_key = seal;
+    w.document.pds = c.public_url;
+    return w;
+}
+
+// Where a watched host's stream was read to. Losing the last step only means reading it again.
+class cursor_file {
+public:
+    explicit cursor_file(fs::path file) : file_(std::move(file)) {
+        std::ifstream in(file_);
+        in >> at_;
+    }
+    std::int64_t at() const { return at_; }
+    void move(std::int64_t to) {
+        at_ = to;
+        const auto next = fs::path(file_).concat(".next");
+        std::ofstream(next) << to << '\n';
+        std::error_code ignored;
+        fs::rename(next, file_, ignored);
+    }
+
+private:
+    fs::path file_;
+    std::int64_t at_ = 0;
+};
+
+std::string file_name_of(std::string url) {
+    for (auto& c : url)
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))) c = '-';
+    return url;
+}
+
+struct system_config : caf::actor_system_config {
+    explicit system_config(const cluster_limits& limits) { prepare(*this, limits); }
+};
+
+void set_log_level(const std::string& level) { spdlog::set_level(spdlog::level::from_str(level)); }
+
+} // namespace
+
+node_identity identity_of(const node_config& c) {
+    fs::create_directories(c.directory);
+    const keyring keys(c.directory / "keys");
+    node_identity id{{}, keys.wallet_address(), c.handle};
+    if (c.identity != "none") id.did = identify(c, keys).document.did;
+    return id;
+}
+
+// Members are destroyed from the last to the first: what actors stand on is declared before the system, what feeds them after it.
+class node::impl {
+public:
+    explicit impl(node_config config) : c_(std::move(config)), now_(wall_clock()) {
+        try {
+            start();
+        } catch (...) { // a system whose actors live on would wait for them for ever
+            shut_down();
+            throw;
+        }
+        spdlog::info("{} is up: {}", c_.name, self_.document.did.empty() ? "no identity" : self_.document.did);
+    }
+    ~impl() { shut_down(); }
+
+    int run() {
+        std::unique_lock hold(guard_);
+        while (!stopping_) {
+            woken_.wait_for(hold, 500ms);
+            if (!log_->sound()) {
+                spdlog::critical("{}: the journal can no longer be written (is the disk full?). Stopping: what was acknowledged is kept, and a restart goes on from it", c_.name);
+                return 75; // EX_TEMPFAIL: start me again
+            }
+        }
+        return 0;
+    }
+    void stop() {
+        const std::lock_guard hold(guard_);
+        stopping_ = true;
+        woken_.notify_all();
+    }
+
+private:
+    void start() {
+        set_log_level(c_.log_level);
+        fs::create_directories(c_.directory);
+        fs::permissions(c_.directory, fs::perms::owner_all);
+        keys_ = std::make_unique<keyring>(c_.directory / "keys");
+        if (c_.identity != "none") {
+            self_ = identify(c_, *keys_);
+            own_ = open_repository(c_.directory / "records.db", self_.document.did);
+        }
+        web_options_.ca_file = c_.authority, web_options_.hosts = c_.hosts, web_options_.allow_private = c_.allow_private;
+        web_ = std::make_unique<http::client>(web_options_);
+        identities_ = std::make_unique<identity_resolver>(*web_, identity_resolver::options{c_.plc_directory, now_});
+        if (own_) network_ = make_record_network(*own_, *identities_, *web_);
+        log_ = std::make_unique<sqlite_journal>(c_.directory / "journal.db");
+        open_rail();
+        open_backend();
+        system_config_ = std::make_unique<system_config>(cluster_limits{});
+        sys_ = std::make_unique<caf::actor_system>(*system_config_);
+        join_cluster();
+        start_roles();
+        open_doors();
+        start_watches();
+    }
+    void shut_down() {
+        watches_.clear();
+        control_.reset();
+        door_.reset();
+        tunnels_.reset();
+        for (auto& who : local_) caf::anon_send_exit(caf::actor_cast<caf::actor>(who.second), caf::exit_reason::user_shutdown);
+        local_.clear();
+        const auto drop = [](auto&... handles) { ((handles = std::decay_t<decltype(handles)>{}), ...); }; // else the system waits for them
+        drop(signer_, policy_, payments_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
+        cluster_.reset();
+    }
+
+    on_trouble trouble() const {
+        return [name = c_.name](const std::string& key, const std::string& effect, verdict v, const std::string& why) {
+            if (v == verdict::failed) spdlog::warn("{}: {}: {} failed: {}", name, key, effect, why);
+            else spdlog::debug("{}: {}: {} is not known yet: {}", name, key, effect, why);
+        };
+    }
+    bool has(const char* role) const { return c_.roles.count(role) > 0; }
+
+    void open_rail() {
+        if (c_.ledger) {
+            ledger_ = std::make_unique<embedded_ledger>(c_.directory / "ledger.db", now_);
+            for (const auto& [address, units] : c_.funds) {
+                const auto sum = from_decimal(units);
+                if (!sum) throw refused(sum.error());
+                if (const auto given = ledger_->fund(address, *sum, "configuration"); !given) throw refused(given.error());
+            }
+            rail_ = ledger_.get();
+        } else if (!c_.wallet_ledger.empty()) {
+            remote_ledger_ = make_remote_ledger(*web_, c_.wallet_ledger);
+            rail_ = remote_ledger_.get();
+        }
+    }
+    void open_backend() {
+        if (!has("launcher")) return;
+        if (c_.backend == "qemu") backend_ = compute::make_qemu({c_.directory / "machines", c_.image, c_.allow_emulation, c_.boot_within, now_});
+        else if (c_.backend == "sandbox") backend_ = compute::make_sandbox({c_.directory / "machines", c_.boot_within, now_});
+        else backend_ = compute::make_null(now_);
+        const auto can = backend_->can();
+        spdlog::info("{}: {} machines by {}{}{}", c_.name, can.backend, can.acceleration, can.note.empty() ? "" : "; ", can.note);
+    }
+    void join_cluster() {
+        if (!c_.cluster) return;
+        const auto files = enrolment::files_of(c_.cluster_directory);
+        cluster_options o;
+        o.node = c_.name, o.owner = c_.owner;
+        o.authority = files.authority, o.certificate = files.certificate, o.key = files.key;
+        o.address = c_.cluster->host, o.port = c_.cluster->port;
+        for (const auto& [name, at] : c_.peers) o.peers.push_back({name, at.host, at.port});
+        o.allowed = c_.allowed;
+        cluster_ = std::make_unique<cluster>(*sys_, std::move(o), now_);
+    }
+
+    // A role of this node: found by the others from now on.
+    template <class Handle>
+    Handle host(const char* role, Handle who) {
+        const auto at = caf::actor_cast<caf::strong_actor_ptr>(who);
+        local_[role] = at;
+        if (cluster_) cluster_->offer(role, at);
+        return who;
+    }
+    // One of somebody else's: the same handle leads to it for as long as this node runs.
+    template <class Handle>
+    Handle role(const char* name, const std::string& owner) {
+        if (const auto mine = local_.find(name); mine != local_.end()) return caf::actor_cast<Handle>(mine->second);
+        return cluster_ ? cluster_->find<Handle>(name, owner) : Handle{};
+    }
+
+    souk::wif workload_terms() const {
+        const std::string below = "/root/secrets/digitalocean.com/serviceaccount/";
+        const auto or_usual = [](const std::string& said, const std::string& usual) { return said.empty() ? usual : said; };
+        souk::wif w;
+        w.issuer_uri = or_usual(c_.issuer_uri, c_.public_url);
+        w.to_issue = or_usual(c_.to_issue, "exchange-custom-droplet-oidc-poc");
+        w.token_path = or_usual(c_.token_path, below + "token");
+        w.url_path = or_usual(c_.url_path, below + "base_url");
+        w.url_route = or_usual(c_.url_route, "/v1/oidc/issue");
+        w.subject = "actx:" + account() + ":plc:{did-plc-key}:role:{role}";
+        return w;
+    }
+    // This provider's account in workload subjects: what the owner said, or a name that is stable for the owner's identity.
+    std::string account() const { return c_.actx.empty() ? to_hex(crypto::sha256("souk account " + self_.document.did)).substr(0, 40) : c_.actx; }
+
+    void start_roles() {
+        auto& sys = *sys_;
+        const auto& did = self_.document.did;
+        const auto need_identity = [&](const char* role) {
+            if (did.empty()) throw std::runtime_error(std::string("the role ") + role + " needs an [identity]");
+        };
+        if (has("signer")) need_identity("signer"), signer_ = host("signer", spawn_signer(sys, {did, now_}, *own_, *keys_));
+        if (has("policy")) need_identity("policy"), policy_ = host("policy", spawn_policy(sys, {did, c_.policy_rules, now_}, *network_));
+        if (has("issuer")) {
+            const auto uri = c_.issuer_uri.empty() ? c_.public_url : c_.issuer_uri;
+            issuer_options o;
+            o.issuer_uri = uri, o.actx = account(), o.now = now_;
+            issuer_ = host("issuer", spawn_issuer(sys, o, keys_->issuer()));
+        }
+        if (has("payments")) {
+            if (!rail_) throw std::runtime_error("the role payments needs a [ledger] or a [wallet]");
+            payment_world_ = std::make_unique<payment_world>(*rail_, keys_->wallet_address(), keys_->wallet().copy());
+            payments_options o;
+            o.pay_to = keys_->wallet_address(), o.now = now_, o.trouble = trouble();
+            payments_ = host("payments", spawn_payments(sys, std::move(o), *log_, *rail_, *payment_world_));
+        }
+        if (has("launcher")) start_launcher();
+        if (has("fleet"))
+            fleet_ = host("fleet", spawn_fleet(sys, {[this] {
+                std::map<std::string, launcher_actor> hosts;
+                if (cluster_) hosts = cluster_->all<launcher_actor>("launcher", c_.owner);
+                if (launcher_) hosts[c_.name] = launcher_;
+                return hosts;
+            }}));
+        if (has("broker")) start_broker();
+        if (has("bidder")) need_identity("bidder"), start_bidder();
+        if (has("requester")) need_identity("requester"), start_requester();
+    }
+    void start_launcher() {
+        launcher_options o;
+        o.host = c_.name, o.capacity = c_.capacity, o.location = c_.location, o.leads = c_.leads, o.now = now_, o.trouble = trouble();
+        if (!c_.machine_authority.empty()) o.ca_pem = tls::read_file(c_.machine_authority);
+        const auto w = workload_terms();
+        o.token_path = *w.token_path, o.url_path = *w.url_path;
+        o.actx_path = c_.actx_path.empty() ? "/root/secrets/digitalocean.com/serviceaccount/team_uuid" : c_.actx_path;
+        o.base_url = c_.base_url;
+        machine_world_ = std::make_unique<machine_world>(*sys_, o, *backend_, [this] { return role<issuer_actor>("issuer", c_.owner); });
+        launcher_ = host("launcher", spawn_launcher(*sys_, o, *log_, *backend_, *machine_world_));
+    }
+    void start_bidder() {
+        bidder_options o;
+        o.did = self_.document.did, o.door = c_.public_url, o.cost = c_.cost, o.currency = c_.currency, o.frequency = c_.frequency, o.slice = c_.slice;
+        o.bid_life = c_.bid_life, o.wif = workload_terms(), o.actx = account(), o.location = c_.location, o.tier = c_.tier, o.rules = c_.bidder_rules, o.now = now_, o.trouble = trouble();
+        bidder_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<payments_actor>("payments", c_.owner), role<fleet_actor>("fleet", c_.owner)};
+        if (!has("policy")) r.policy = policy_actor{}; // a provider without an engine of its own bids for everyone
+        lease_world_ = std::make_unique<lease_world>(*sys_, o, r);
+        bidder_ = host("bidder", spawn_bidder(*sys_, std::move(o), std::move(r), *log_, *network_, *lease_world_));
+    }
+    void start_requester() {
+        if (!rail_) throw std::runtime_error("the role requester needs a [wallet]");
+        requester_options o;
+        o.did = self_.document.did, o.relay = c_.relay, o.now = now_, o.trouble = trouble();
+        requester_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<broker_actor>("broker", "")};
+        purchase_world_ = std::make_unique<purchase_world>(*sys_, o, r, *network_, http::fetcher_of(*web_), *rail_, *keys_);
+        requester_ = host("requester", spawn_requester(*sys_, std::move(o), std::move(r), *log_, *network_, *keys_, *purchase_world_));
+    }
+    void start_broker() {
+        if (!c_.tunnel_ssh || !c_.tunnel_https || c_.domain.empty()) throw std::runtime_error("the role broker needs [broker] ssh, https and domain");
+        broker_options o;
+        o.did = self_.document.did, o.domain = c_.domain, o.https_port = c_.tunnel_https->port, o.now = now_, o.grants = c_.directory / "grants";
+        o.close_account = [this](const std::string& did) { if (tunnels_) tunnels_->close_account(did); };
+        broker_ = host("broker", spawn_broker(*sys_, std::move(o), *log_, *network_, *identities_, *web_, *keys_));
+
+        tunnel::broker_options t;
+        t.address = c_.tunnel_ssh->host, t.ssh_port = c_.tunnel_ssh->port, t.https_port = c_.tunnel_https->port, t.domain = c_.domain;
+        t.host_key = c_.directory / "keys" / "tunnel_host_ed25519", t.certificate = c_.tunnel_certificate, t.key = c_.tunnel_key, t.names_authority = c_.names_authority;
+        t.authorise = [this](const std::string& user, const std::string& type, const std::string& blob, std::function<void(result<tunnel::grant>)> then) {
+            ask<login_answer>(*sys_, broker_, 9s, login_question{user, type, blob}, [then](result<login_answer> a) {
+                if (!a) return then(a.error());
+                if (a->refused) return then(*a->refused);
+                then(tunnel::grant{a->did, a->services});
+            });
+        };
+        t.claim = [this](const tunnel::route_change& r, std::function<void(bool)> then) {
+            ask<kept>(*sys_, broker_, 9s, route_claim{r.label, r.did, r.handle, r.service, r.up}, [then, label = r.label](result<kept> k) {
+                if (k && k->refused) spdlog::warn("{} was refused: {}", label, k->refused->text);
+                then(k && !k->refused);
+            });
+        };
+        t.changed = [this](const tunnel::route_change& r) {
+            spdlog::info("{} is {}", r.label, r.up ? "up" : "down");
+            tell(broker_, route_claim{r.label, r.did, r.handle, r.service, r.up});
+        };
+        tunnels_ = std::make_unique<tunnel::broker>(std::move(t));
+    }
+
+    void open_doors() {
+        if (c_.door) {
+            door_parts p;
+            p.sys = sys_.get(), p.now = now_, p.public_url = c_.public_url, p.did = self_.document.did, p.keys = keys_.get(), p.own = own_.get();
+            if (own_) p.records.emplace(repository_door{*own_, [d = self_.document] { return d; }, self_.plc_log});
+            p.identities = identities_.get(), p.bidder = bidder_, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = ledger_.get();
+            if (fs::exists(c_.cluster_directory / "authority.key")) p.enrolment = c_.cluster_directory;
+            http::server_options o;
+            o.address = c_.door->host, o.port = c_.door->port, o.certificate = c_.door_certificate, o.key = c_.door_key;
+            door_ = std::make_unique<http::server>(std::move(o), make_doors(std::move(p)));
+        }
+        control_parts p;
+        p.sys = sys_.get(), p.now = now_, p.name = c_.name, p.did = self_.document.did, p.owner = c_.owner, p.public_url = c_.public_url;
+        p.roles.assign(c_.roles.begin(), c_.roles.end());
+        p.keys = keys_.get(), p.own = own_.get(), p.log = log_.get(), p.rail = rail_, p.peers = cluster_.get();
+        p.requester = requester_, p.bidder = bidder_, p.policy = policy_, p.fleet = fleet_, p.launcher = launcher_, p.signer = signer_;
+        p.broker = role<broker_actor>("broker", "");
+        p.identities = identities_.get();
+        p.status = [this] { return status(); };
+        p.stop = [this] { stop(); };
+        http::server_options o;
+        o.unix_socket = c_.directory / "control.sock";
+        control_ = std::make_unique<http::server>(std::move(o), make_control(std::move(p)));
+    }
+    value status() const {
+        value::map m;
+        if (door_) {
+            const auto n = door_->so_far();
+            m["door"] = value::map{{"open", n.open}, {"accepted", n.accepted}, {"answered", n.answered}, {"refused", n.refused}, {"timed_out", n.timed_out},
+                                   {"oversized", n.oversized}, {"malformed", n.malformed}};
+        }
+        if (tunnels_) {
+            const auto n = tunnels_->so_far();
+            m["tunnels"] = value::map{{"open", n.tunnels}, {"logins", n.logins}, {"refused_logins", n.refused_logins}, {"visitors", n.visitors},
+                                      {"refused_visitors", n.refused_visitors}, {"bytes_up", n.bytes_up}, {"bytes_down", n.bytes_down}};
+        }
+        const auto written = log_->so_far();
+        m["journal"] = value::map{{"facts", written.events}, {"transactions", written.transactions}};
+        return m;
+    }
+
+    // -- what others publish -----------------------------------------------------------------------------------------------------
+    void start_watches() {
+        std::vector<std::string> wanted;
+        if (requester_)
+            for (const auto nsid : {ccb::nsid, ccbw::nsid, ccr::nsid, ccf::nsid}) wanted.emplace_back(nsid);
+        if (bidder_)
+            for (const auto nsid : {ccrfp::nsid, ccba::nsid, cce::nsid}) wanted.emplace_back(nsid);
+        if (wanted.empty()) return;
+        for (const auto& host : c_.watch) {
+            auto cursor = std::make_shared<cursor_file>(c_.directory / ("cursor-" + file_name_of(host)));
+            // A host that is watched for the first time may have published just before: what is recent is read, twice does no harm.
+            if (cursor->at() == 0) cursor->move(std::chrono::duration_cast<std::chrono::microseconds>((now_() - 10min).time_since_epoch()).count());
+            watches_.push_back(std::make_unique<record_watch>(
+                web_options_, record_watch::options{host, wanted, cursor->at()},
+                [this, cursor](const stored_record& r) {
+                    const record_note note{r.uri.text(), r.cid.text(), encode_dag_cbor(r.value)};
+                    if (requester_) tell(requester_, note);
+                    if (bidder_) tell(bidder_, note);
+                    cursor->move(r.time_us);
+                },
+                [host, name = c_.name](bool up, const std::string& why) { spdlog::info("{}: stream of {} is {}{}{}", name, host, up ? "up" : "down", why.empty() ? "" : ": ", why); }));
+        }
+    }
+
+    node_config c_;
+    std::function<instant()> now_;
+    std::unique_ptr<keyring> keys_;
+    who self_;
+    std::unique_ptr<repository> own_;
+    http::client_options web_options_;
+    std::unique_ptr<http::client> web_;
+    std::unique_ptr<identity_resolver> identities_;
+    std::unique_ptr<record_network> network_;
+    std::unique_ptr<sqlite_journal> log_;
+    std::unique_ptr<embedded_ledger> ledger_;
+    std::unique_ptr<payment_rail> remote_ledger_;
+    payment_rail* rail_ = nullptr;
+    std::unique_ptr<compute::backend> backend_;
+    std::unique_ptr<payment_world> payment_world_;
+    std::unique_ptr<machine_world> machine_world_;
+    std::unique_ptr<lease_world> lease_world_;
+    std::unique_ptr<purchase_world> purchase_world_;
+    std::unique_ptr<system_config> system_config_;
+    std::unique_ptr<caf::actor_system> sys_;
+    std::unique_ptr<cluster> cluster_;
+    std::map<std::string, caf::strong_actor_ptr> local_;
+    signer_actor signer_;
+    policy_actor policy_;
+    payments_actor payments_;
+    issuer_actor issuer_;
+    launcher_actor launcher_;
+    fleet_actor fleet_;
+    bidder_actor bidder_;
+    requester_actor requester_;
+    broker_actor broker_;
+    std::unique_ptr<tunnel::broker> tunnels_;
+    std::unique_ptr<http::server> door_, control_;
+    std::vector<std::unique_ptr<record_watch>> watches_;
+    std::mutex guard_;
+    std::condition_variable woken_;
+    bool stopping_ = false;
+};
+
+node::node(node_config config) : impl_(std::make_unique<impl>(std::move(config))) {}
+node::~node() = default;
+int node::run() { return impl_->run(); }
+void node::stop() { impl_->stop(); }
+
+} // namespace souk

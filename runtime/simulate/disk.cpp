@@ -1,0 +1,106 @@
+#include <souk/runtime/simulate/disk.hpp>
+
+#include <algorithm>
+
+#include <souk/messages/dag_cbor.hpp>
+
+namespace souk::simulate {
+
+using namespace std::chrono_literals;
+
+void disk::mount(life by) {
+    by_ = std::move(by);
+    sound_ = true, syncing_ = false;
+}
+
+void disk::crash() {
+    const auto kept = u_.strikes(hazard::torn_write, 900) ? u_.chance().between(0, static_cast<std::int64_t>(waiting_.size())) : 0;
+    for (std::int64_t i = 0; i < kept; ++i) apply(std::move(waiting_[static_cast<std::size_t>(i)].what));
+    waiting_.clear();
+}
+
+void disk::append(append_request what, done tell) {
+    const auto number = trap_.asked();
+    if (const auto sprung = trap_.sprung(number, point::before)) return sprung();
+    waiting_.push_back({std::move(what), std::move(tell), number});
+    if (syncing_) return;
+    syncing_ = true;
+    const auto usual = u_.chance().between(0ms, 3ms);
+    u_.later(by_, u_.strikes(hazard::delay, 5) ? u_.chance().between(10ms, 4'000ms) : usual, [this] { sync(); });
+}
+
+// Everything that arrived while the disk was busy is made durable together.
+void disk::sync() {
+    syncing_ = false;
+    auto batch = std::exchange(waiting_, {});
+    if (u_.strikes(hazard::disk_full, 0.5)) full_until_ = u_.now() + u_.chance().between(1'000ms, 60'000ms);
+    const bool full = u_.now() < full_until_, failed = u_.strikes(hazard::failed_sync, 1);
+    if (sound_ && (full || failed)) {
+        u_.tell(of_, full ? "the disk is full" : "the disk does not know what it kept");
+        sound_ = false;
+        // What a transaction was: all of it is there, or nothing.
+        if (!full && u_.chance().one_in(2))
+            for (auto& j : batch) apply(j.what);
+        u_.later(u_.chance().between(0ms, 200ms), lost_);
+    } else if (sound_) {
+        const auto by = by_;
+        for (auto& j : batch) {
+            auto answer = apply(std::move(j.what));
+            if (const auto sprung = trap_.sprung(j.number, point::durable)) sprung();
+            if (!*by) continue; // killed in the middle of telling
+            j.tell(std::move(answer));
+            if (const auto sprung = trap_.sprung(j.number, point::heard)) u_.later(milliseconds{0}, sprung);
+        }
+        return;
+    }
+    for (auto& j : batch) j.tell({stored::unknown, {}});
+}
+
+append_answer disk::apply(append_request what) {
+    auto& s = streams_[what.stream];
+    if (s.facts.size() != what.expected) return {stored::conflict, of(s)};
+    if (s.made == 0) s.made = ++made_;
+    facts_ += what.events.size();
+    if (u_.is_told())
+        for (const auto& e : what.events) {
+            const auto fact = decode_dag_cbor(e);
+            u_.tell(of_, what.stream + " " + (fact ? std::string(fact->text("is")) : "?"));
+        }
+    for (auto& e : what.events) s.facts.push_back({what.at, std::move(e)});
+    if (what.snapshot) s.snapshot_at = s.facts.size(), s.snapshot = std::move(*what.snapshot);
+    s.closed = what.closes;
+    if (s.facts.empty()) streams_.erase(what.stream);
+    if (changed && !what.events.empty()) u_.later(milliseconds{0}, changed);
+    return {stored::yes, {}};
+}
+
+history disk::of(const stream& s) {
+    history h{s.snapshot_at, s.snapshot, {}};
+    h.facts.assign(s.facts.begin() + static_cast<std::ptrdiff_t>(s.snapshot_at), s.facts.end());
+    return h;
+}
+
+void disk::open_streams(std::string_view kind, const visitor& visit) {
+    const auto head = std::string(kind) + '/';
+    for (auto at = streams_.lower_bound(head); at != streams_.end() && at->first.starts_with(head); ++at)
+        if (!at->second.closed) visit(at->first.substr(head.size()), of(at->second));
+}
+
+history disk::past(std::string_view kind, const std::string& key) {
+    const auto found = streams_.find(std::string(kind) + '/' + key);
+    history h;
+    if (found != streams_.end()) h.facts = found->second.facts;
+    return h;
+}
+
+std::vector<std::string> disk::newest(std::string_view kind, std::size_t most) {
+    const auto head = std::string(kind) + '/';
+    std::vector<std::pair<std::uint64_t, std::string>> found;
+    for (auto at = streams_.lower_bound(head); at != streams_.end() && at->first.starts_with(head); ++at) found.emplace_back(at->second.made, at->first.substr(head.size()));
+    std::sort(found.rbegin(), found.rend());
+    std::vector<std::string> keys;
+    for (std::size_t i = 0; i < std::min(most, found.size()); ++i) keys.push_back(std::move(found[i].second));
+    return keys;
+}
+
+} // namespace souk::simulate

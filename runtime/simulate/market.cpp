@@ -1,0 +1,294 @@
+#include <souk/runtime/simulate/market.hpp>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <souk/messages/bytes.hpp>
+#include <souk/messages/dag_cbor.hpp>
+
+namespace souk::simulate {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::minutes bad_weather{40}, at_most{24 * 60};
+
+ccrfp request(dice& d, instant now) {
+    ccrfp r;
+    r.cpus = d.between(1, 2), r.mem = "512M", r.disk = "1G", r.network = "1G";
+    r.role = "my-cool-role", r.user_data = "#cloud-init\n";
+    r.expiresAt = to_datetime(now + 10min);
+    return r;
+}
+
+class market {
+public:
+    market(const cast_of_market& cast, std::uint64_t seed, const hazards& on, std::ostream* log)
+        : cast_(cast), u_(seed, on, log), books_(u_), chain_(u_), alice_(u_, books_, chain_, cast.alice) {
+        const auto size = [](std::int64_t cpus) { return compute::size{cpus, 16'384, 65'536}; };
+        hosts_.push_back(std::make_unique<fleet_host>(u_, "bob-1", size(2)));
+        hosts_.push_back(std::make_unique<fleet_host>(u_, "bob-2", size(3)));
+        hosts_.push_back(std::make_unique<fleet_host>(u_, "carol-1", size(2)));
+        hosts_.push_back(std::make_unique<fleet_host>(u_, "eve-1", size(8)));
+        sell(cast.bob, {"0.06", u_.chance().between(60, 600)}, {hosts_[0].get(), hosts_[1].get()});
+        sell(cast.carol, {"0.07", u_.chance().between(60, 600)}, {hosts_[2].get()});
+        sell(cast.eve, {"0.01", 60}, {hosts_[3].get()});
+        chain_.fund(cast.alice.keys->wallet_address(), total);
+        books_.overheard = [this](const stored_record& r) { gone_when_it_says_so(r); };
+    }
+
+    story run() {
+        const auto begin = u_.now();
+        for (auto& h : hosts_) h->start();
+        for (auto& s : sellers_) s->start();
+        alice_.start();
+        opinions();
+        plan();
+        u_.later(std::chrono::duration_cast<milliseconds>(bad_weather), [this] { u_.calm(), u_.tell("", "from here on nothing goes wrong"); });
+        u_.run(begin + at_most, [&] { return u_.now() >= begin + bad_weather && quiet(); });
+        const auto ended = u_.now();
+        u_.run(ended + 5min, [] { return false; }); // the sweeps come round
+        s_.lasted = u_.now() - begin;
+        judge();
+        return s_;
+    }
+
+private:
+    static constexpr amount total = 1'000'000'000;
+    static constexpr std::chrono::minutes longest_run{10 + 45}; // the longest slice, and a seller that was away
+
+    void sell(const party& who, seller::offer what, std::vector<fleet_host*> hosts) {
+        sellers_.push_back(std::make_unique<seller>(u_, books_, chain_, who, std::move(what), std::move(hosts)));
+        sellers_.back()->reads(cast_.alice.did);
+        alice_.reads(who.did);
+    }
+    void opinions() {
+        auto& records = const_cast<shelf&>(alice_.records());
+        for (const auto* who : {&cast_.bob, &cast_.carol, &cast_.eve}) {
+            vouch v;
+            v.kind = who == &cast_.eve ? "denounce" : "vouch", v.createdAt = to_datetime(u_.now());
+            (void)records.put(std::string(vouch::nsid), who->did, to_record(v));
+        }
+    }
+    void plan() {
+        auto& d = u_.chance();
+        const auto count = static_cast<std::size_t>(d.between(4, 12));
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto id = fmt::format("p{}", i);
+            ids_.push_back(id);
+            u_.later(d.between(0ms, 1'200'000ms), [this, id] {
+                auto& dd = u_.chance();
+                buy b;
+                b.id = id, b.request = encode_dag_cbor(to_record(request(dd, u_.now()))), b.window_ms = dd.between(500, 15'000);
+                b.ceiling = dd.one_in(8) ? 1'200 : 0;
+                u_.tell("alice", "wants " + id);
+                ++s_.lifecycles;
+                alice_.order(std::move(b));
+                if (dd.one_in(3)) u_.later(dd.between(0ms, 900'000ms), [this, id] { u_.tell("alice", "stops " + id), alice_.stop(id, "enough"); });
+            });
+        }
+        for (int i = 0; i < 3; ++i) {
+            u_.later(d.between(60'000ms, 2'000'000ms), [this] { separate(); });
+            if (d.one_in(4)) u_.later(d.between(60'000ms, 2'000'000ms), [this] { operator_stops(); });
+        }
+    }
+    void separate() {
+        auto& d = u_.chance();
+        const auto until = u_.now() + d.between(1'000ms, 300'000ms);
+        auto& h = *hosts_[static_cast<std::size_t>(d.between(0, 3))];
+        const std::array<std::string, 4> dids{cast_.alice.did, cast_.bob.did, cast_.carol.did, cast_.eve.did};
+        const auto& did = dids[static_cast<std::size_t>(d.between(0, 3))];
+        if (u_.strikes(hazard::partition, 500)) u_.tell(h.name(), "is cut off from its fleet"), h.cut_off(until);
+        if (u_.strikes(hazard::partition, 500)) u_.tell("", did + " is cut off"), books_.cut_off(did, until);
+    }
+    void operator_stops() {
+        const auto bids = sellers_[0]->records().list(std::string(ccb::nsid), 100, "", false);
+        if (bids.empty()) return;
+        const auto& one = bids[static_cast<std::size_t>(u_.chance().between(0, static_cast<std::int64_t>(bids.size()) - 1))];
+        u_.tell("bob", "stops " + one.uri.rkey);
+        sellers_[0]->stop(one.uri.rkey, "maintenance");
+    }
+    static std::size_t open(const node& n, std::string_view kind) {
+        std::size_t count = 0;
+        const_cast<disk&>(n.log()).open_streams(kind, [&](const std::string&, const history&) { ++count; });
+        return count;
+    }
+    bool quiet() {
+        if (!alice_.up() || alice_.ordered() < ids_.size() || open(alice_, purchase::kind) > 0) return false;
+        for (const auto& s : sellers_)
+            if (!s->up() || open(*s, lease::kind) > 0) return false;
+        for (const auto& h : hosts_)
+            if (!h->launcher() || open(*h, machine::kind) > 0) return false;
+        return true;
+    }
+
+    // -- promises --------------------------------------------------------------------------------------------------------------
+    template <class... Args>
+    void hold(bool holds, fmt::format_string<Args...> what, Args&&... args) {
+        if (!holds) s_.broken.push_back(fmt::format(what, std::forward<Args>(args)...));
+    }
+    void judge() {
+        s_.events = u_.events(), s_.transfers = chain_.all().size();
+        for (const auto* n : std::initializer_list<const node*>{&alice_, sellers_[0].get(), sellers_[1].get(), sellers_[2].get(), hosts_[0].get(), hosts_[1].get(), hosts_[2].get(), hosts_[3].get()})
+            s_.facts += n->log().facts();
+        hold(alice_.ordered() >= ids_.size(), "an order was never kept");
+        nothing_is_left_open();
+        machines();
+        money();
+        purchases();
+    }
+    // A statement is signed when the machine is gone, and not before. What a cloud lied about is the cloud's.
+    void gone_when_it_says_so(const stored_record& r) {
+        if (r.uri.collection != ccf::nsid) return;
+        const auto tag = "souk-" + r.uri.rkey + "-1";
+        for (const auto& h : hosts_)
+            if (h->machines().runs(tag)) hold(h->machines().history().at(tag).back().by_itself, "{} was stated to be over and ran", tag);
+    }
+    void nothing_is_left_open() {
+        hold(open(alice_, purchase::kind) == 0, "{} purchases never came to an end", open(alice_, purchase::kind));
+        for (const auto& s : sellers_) hold(open(*s, lease::kind) == 0, "{} leases of {} never came to an end", open(*s, lease::kind), s->name());
+        for (const auto& h : hosts_) {
+            hold(open(*h, machine::kind) == 0, "{} machines of {} never came to an end", open(*h, machine::kind), h->name());
+            hold(h->machines().running() == 0, "{} machines are left over on {}", h->machines().running(), h->name());
+            if (!h->launcher()) {
+                hold(false, "{} is not up again", h->name());
+                continue;
+            }
+            std::optional<host_view> v;
+            ask<host_view>(u_.system(), h->launcher(), 10s, host_query{}, [&](result<host_view> r) {
+                if (r) v = *r;
+            });
+            u_.run(u_.now() + 1s, [&] { return v.has_value(); });
+            hold(v && v->free_cpus == h->capacity().cpus && v->free_mem_mib == h->capacity().mem_mib && v->machines == 0, "{} holds room for nobody", h->name());
+        }
+    }
+    // What ran was paid for, ran in one place at a time, and ended.
+    void machines() {
+        std::map<std::string, std::vector<cloud::run>> all;
+        for (const auto& h : hosts_)
+            for (const auto& [tag, runs] : h->machines().history())
+                for (const auto& r : runs) {
+                    ++s_.machines;
+                    for (const auto& other : all[tag])
+                        hold(other.until && (*other.until <= r.from || (r.until && *r.until <= other.from)), "{} ran twice at once", tag);
+                    all[tag].push_back(r);
+                }
+        for (const auto& [tag, runs] : all) {
+            const auto* paid = payment_of(tag);
+            hold(paid != nullptr, "{} ran and was not paid for", tag);
+            for (const auto& r : runs)
+            {
+                if (paid) hold(paid->at <= r.from, "{} ran before it was paid for", tag);
+                hold(r.until && *r.until - r.from < longest_run, "{} ran on and on", tag);
+            }
+        }
+        ran_ = std::move(all);
+    }
+    // The transfer that paid for the machine of a lease: by the accept of the bid whose key is in the tag.
+    const chain::transfer* payment_of(const std::string& tag) const {
+        for (const auto& a : alice_.records().list(std::string(ccba::nsid), 1000, "", false)) {
+            const auto accept = from_record<ccba>(a.value);
+            const auto bid = accept ? at_uri::parse(accept->bid.record.uri) : result<at_uri>(accept.error());
+            if (bid && "souk-" + bid->rkey + "-1" == tag) return chain_.find(cast_.alice.keys->wallet_address(), x402::nonce_for(a.cid, 0));
+        }
+        return nullptr;
+    }
+    void money() {
+        amount sum = chain_.balance(cast_.alice.keys->wallet_address());
+        for (const auto& s : sellers_) sum += chain_.balance(s->who().keys->wallet_address());
+        hold(sum == total, "money was made or lost: {} instead of {}", sum, total);
+        hold(chain_.balance(cast_.eve.keys->wallet_address()) == 0, "Eve was paid");
+        // Every payment of Alice's is for one accept of hers, and every accept that was paid has one statement that says so.
+        std::map<std::string, strong_ref> accepts; // by nonce
+        for (const auto& a : alice_.records().list(std::string(ccba::nsid), 1000, "", false)) accepts[x402::nonce_for(a.cid, 0)] = a.ref();
+        std::map<std::string, std::vector<ccf>> statements; // by the accept's CID
+        for (const auto& s : sellers_)
+            for (const auto& r : s->records().list(std::string(ccf::nsid), 1000, "", false))
+                if (const auto f = from_record<ccf>(r.value)) statements[f->accept.record.cid].push_back(*f);
+        amount stated_back = 0, moved_back = 0;
+        for (const auto& t : chain_.all()) {
+            if (!crypto::same_address(t.from, cast_.alice.keys->wallet_address())) {
+                moved_back += t.value;
+                hold(crypto::same_address(t.to, cast_.alice.keys->wallet_address()), "a seller paid somebody else");
+                continue;
+            }
+            const auto accept = accepts.find(t.nonce);
+            hold(accept != accepts.end(), "Alice paid {} for nothing that she accepted", t.value);
+            if (accept == accepts.end()) continue;
+            const auto& said = statements[accept->second.cid];
+            hold(said.size() == 1, "a contract that was paid has {} statements", said.size());
+            if (said.size() != 1) continue;
+            hold(said[0].paid == std::to_string(t.value), "a statement says {} where {} was paid", said[0].paid, t.value);
+            const auto back = std::stoll(said[0].refunded);
+            hold(back >= 0 && back <= t.value, "{} of {} came back", back, t.value);
+            stated_back += back;
+            const auto a = alice_.records().get(std::string(ccba::nsid), at_uri::parse(accept->second.uri)->rkey);
+            const auto bid = at_uri::parse(from_record<ccba>(a->value)->bid.record.uri);
+            const auto ran = ran_.find("souk-" + bid->rkey + "-1");
+            if (said[0].reason.starts_with("the machine was lost"))
+                hold(ran != ran_.end() && std::any_of(ran->second.begin(), ran->second.end(), [](const auto& r) { return r.by_itself; }), "a machine that ran was given up as lost");
+            if (ran == ran_.end()) hold(back == t.value, "{} was kept for a machine that never ran", t.value - back);
+        }
+        hold(stated_back == moved_back, "{} came back, the statements say {}", moved_back, stated_back);
+    }
+    void purchases() {
+        for (const auto& id : ids_) {
+            const auto p = alice_.purchase_of(id);
+            if (!p.receipt.cid.empty()) ++s_.served;
+            else if (p.at == purchase::phase::failed) ++s_.failed;
+            else ++s_.undone;
+            if (p.refunded > 0) ++s_.refunded;
+            u_.tell("alice", fmt::format("{} {} paid {} back {}: {}", id, boost::describe::enum_to_string(p.at, "?"), p.paid, p.refunded, p.why));
+            if (p.accept.cid.empty()) continue;
+            accepted_what_was_bid(id, p);
+            const auto accept = cid::parse(p.accept.cid);
+            const auto* paid = chain_.find(cast_.alice.keys->wallet_address(), x402::nonce_for(*accept, 0));
+            if (p.at == purchase::phase::failed) hold(paid == nullptr, "{} counts as failed and was paid", id);
+            if (p.at == purchase::phase::closed) hold(p.paid == (paid ? paid->value : 0), "{} says {} was paid, the rail {}", id, p.paid, paid ? paid->value : 0);
+        }
+    }
+
+    // The accept names a bid as its author published it.
+    void accepted_what_was_bid(const std::string& id, const purchase::state& p) {
+        const auto* w = purchase::winner(p);
+        const auto uri = w ? at_uri::parse(w->ref.uri) : result<at_uri>(refusal{"none", ""});
+        auto* author = uri ? books_.find(uri->did) : nullptr;
+        const auto bid = author ? author->records->get(uri->collection, uri->rkey) : std::nullopt;
+        hold(bid && bid->cid.text() == w->ref.cid, "{} accepted a bid that nobody made", id);
+    }
+
+    const cast_of_market& cast_;
+    universe u_;
+    books books_;
+    chain chain_;
+    std::vector<std::unique_ptr<fleet_host>> hosts_;
+    std::vector<std::unique_ptr<seller>> sellers_;
+    buyer alice_;
+    std::vector<std::string> ids_;
+    std::map<std::string, std::vector<cloud::run>> ran_;
+    story s_;
+};
+
+} // namespace
+
+cast_of_market::cast_of_market(const std::filesystem::path& directory) {
+    for (auto* p : {&alice, &bob, &carol, &eve}) {
+        p->name = p == &alice ? "alice" : p == &bob ? "bob" : p == &carol ? "carol" : "eve";
+        p->did = "did:web:" + p->name + ".example";
+        keys_.push_back(std::make_unique<keyring>(directory / p->name));
+        p->keys = keys_.back().get();
+        // Each is made when it is first asked for, which must not be in the middle of a market.
+        (void)p->keys->signing_public(), (void)p->keys->seal(), (void)p->keys->wallet_address(), (void)p->keys->ssh_public();
+    }
+}
+
+story run_market(const cast_of_market& cast, std::uint64_t seed, const hazards& on, std::ostream* log) {
+    market m(cast, seed, on, log);
+    auto s = m.run();
+    s.seed = seed;
+    return s;
+}
+
+} // namespace souk::simulate

@@ -1,0 +1,193 @@
+#include <souk/runtime/simulate/nodes.hpp>
+
+#include <souk/runtime/paid_door.hpp>
+
+namespace souk::simulate {
+
+using namespace std::chrono_literals;
+
+did_document party::document() const {
+    did_document d;
+    d.did = did, d.signing = {keys->signing_public()}, d.seal_key = crypto::seal_did_key(keys->seal().public32);
+    return d;
+}
+
+// -- any node ----------------------------------------------------------------------------------------------------------------
+
+node::node(universe& u, std::string name) : u_(u), name_(std::move(name)), disk_(u, name_, [this] { restart("its disk was lost"); }) {}
+
+node::~node() {
+    *life_ = false;
+    for (const auto& x : cast_) caf::anon_send_exit(x, caf::exit_reason::kill);
+}
+
+void node::start() {
+    life_ = std::make_shared<bool>(true);
+    disk_.mount(life_);
+    u_.tell(name_, "starts");
+    open();
+    live_dangerously();
+}
+
+void node::kill(const std::string& why) {
+    if (!up()) return;
+    *life_ = false;
+    u_.tell(name_, "is killed: " + why);
+    disk_.crash();
+    close();
+    for (const auto& x : cast_) caf::anon_send_exit(x, caf::exit_reason::kill);
+    cast_.clear();
+}
+
+void node::restart(const std::string& why) {
+    if (!up()) return;
+    kill(why);
+    u_.later(u_.chance().between(200ms, u_.chance().one_in(10) ? 600'000ms : 20'000ms), [this] { start(); });
+}
+
+void node::live_dangerously() {
+    u_.later(life_, u_.chance().between(10ms, 60'000ms), [this] {
+        if (u_.strikes(hazard::kill, 80)) return restart("chance");
+        if (u_.strikes(hazard::clock_jump, 30)) {
+            skew_ = u_.chance().between(-180'000ms, 180'000ms);
+            u_.tell(name_, "its clock is wrong by " + std::to_string(skew_.count()) + " ms");
+            u_.later(u_.chance().between(1'000ms, 120'000ms), [this] { skew_ = 0ms; });
+        }
+        live_dangerously();
+    });
+}
+
+std::function<instant()> node::clock() {
+    return [this] { return u_.now() + skew_; };
+}
+
+// -- Alice -------------------------------------------------------------------------------------------------------------------
+
+buyer::buyer(universe& u, books& b, chain& c, const party& who)
+    : node(u, who.name), books_(b), chain_(c), who_(who), shelf_(u, who.did, [this] { restart("its repository was lost"); }) {
+    books_.add(who.name + ".example", who.document(), shelf_);
+}
+
+void buyer::open() {
+    auto& sys = u_.system();
+    shelf_.mount(life_);
+    auto& net = keep(books_.seen_by(who_.did, life_));
+    auto& rail = keep<rail_view_of>(u_, chain_, life_);
+    requester_options o;
+    o.did = who_.did, o.now = clock();
+    requester_roles r;
+    r.signer = cast(spawn_signer(sys, {who_.did, clock()}, shelf_, *who_.keys));
+    policy_options p;
+    p.self = who_.did, p.now = clock();
+    r.policy = cast(spawn_policy(sys, p, net));
+    auto& world = keep<purchase_world>(sys, o, r, net, books_.web_of(who_.did, life_), rail, *who_.keys);
+    requester_ = cast(spawn_requester(sys, o, r, disk_, net, *who_.keys, world));
+    if (auto* me = books_.find(who_.did)) me->door = [](http::request, http::responder say) { say(http::error_response(404, {"not_found", "nothing is sold here"})); };
+    for (const auto& s : sellers_)
+        books_.watch(s, {std::string(ccb::nsid), std::string(ccbw::nsid), std::string(ccr::nsid), std::string(ccf::nsid)}, cursors_[s], life_,
+                     [to = requester_](const record_note& n) { souk::tell(to, n); });
+}
+
+void buyer::close() {
+    shelf_.crash();
+    requester_ = nullptr;
+    books_.hang_up(who_.did);
+}
+
+void buyer::order(buy what) {
+    const auto again = [this, what] { u_.later(5'000ms, [this, what] { order(what); }); };
+    if (!up()) return again();
+    ask<kept>(u_.system(), requester_, 30s, what, [this, again, what](result<kept> k) {
+        if (!k || (k->refused && k->refused->code == "not_now")) return again();
+        if (k->refused) u_.tell(name_, "is refused: " + k->refused->text);
+        ++kept_orders_;
+    });
+}
+
+void buyer::stop(const std::string& id, const std::string& why) {
+    const auto again = [this, id, why] { u_.later(1'000ms, [this, id, why] { stop(id, why); }); };
+    if (!up()) return again();
+    ask<kept>(u_.system(), requester_, 30s, contract_order{id, "stop", why}, [again](result<kept> k) {
+        if (!k || (k->refused && k->refused->code == "not_now")) again();
+    });
+}
+
+purchase::state buyer::purchase_of(const std::string& id) const {
+    purchase::state s;
+    for (const auto& f : const_cast<disk&>(disk_).past(purchase::kind, id).facts) s = purchase::evolve(std::move(s), from_journal<purchase::event>(f.bytes));
+    return s;
+}
+
+// -- a host of a fleet -------------------------------------------------------------------------------------------------------
+
+fleet_host::fleet_host(universe& u, std::string name, compute::size capacity) : node(u, name), capacity_(capacity), cloud_(u, name) {}
+
+void fleet_host::open() {
+    launcher_options o;
+    o.host = name_, o.capacity = capacity_, o.now = clock();
+    auto& backend = keep(cloud_.seen_by(life_));
+    auto& world = keep<machine_world>(u_.system(), o, backend, [] { return issuer_actor{}; });
+    launcher_ = cast(spawn_launcher(u_.system(), o, disk_, backend, world));
+}
+
+void fleet_host::close() { launcher_ = nullptr; }
+
+// -- Bob ---------------------------------------------------------------------------------------------------------------------
+
+seller::seller(universe& u, books& b, chain& c, const party& who, offer what, std::vector<fleet_host*> hosts)
+    : node(u, who.name), books_(b), chain_(c), who_(who), offer_(std::move(what)), hosts_(std::move(hosts)),
+      shelf_(u, who.did, [this] { restart("its repository was lost"); }) {
+    books_.add(who.name + ".example", who.document(), shelf_);
+}
+
+void seller::open() {
+    auto& sys = u_.system();
+    shelf_.mount(life_);
+    auto& net = keep(books_.seen_by(who_.did, life_));
+    auto& rail = keep<rail_view_of>(u_, chain_, life_);
+    bidder_options o;
+    o.did = who_.did, o.door = "https://" + who_.name + ".example", o.cost = offer_.cost, o.slice = offer_.slice, o.now = clock();
+    o.wif.issuer_uri = o.door, o.actx = "0123456789abcdef0123456789abcdef01234567";
+    bidder_roles r;
+    r.signer = cast(spawn_signer(sys, {who_.did, clock()}, shelf_, *who_.keys));
+    auto& settling = keep<payment_world>(rail, who_.keys->wallet_address(), who_.keys->wallet().copy());
+    payments_options p;
+    p.pay_to = who_.keys->wallet_address(), p.now = clock();
+    r.payments = cast(spawn_payments(sys, std::move(p), disk_, rail, settling));
+    r.fleet = cast(spawn_fleet(sys, {[this] {
+        std::map<std::string, launcher_actor> reached;
+        for (const auto* h : hosts_)
+            if (const auto l = h->launcher()) reached[h->name()] = l;
+        return reached;
+    }}));
+    auto& world = keep<lease_world>(sys, o, r);
+    bidder_ = cast(spawn_bidder(sys, o, r, disk_, net, world));
+    if (auto* me = books_.find(who_.did))
+        me->door = [this, door = o.door, to = bidder_](http::request q, http::responder say) {
+            auto asked = paid_door::read(q, door);
+            if (!asked) return say(http::error_response(400, asked.error()));
+            ask<paid_answer>(u_.system(), to, 60s, std::move(*asked), [say](result<paid_answer> a) {
+                if (!a) return say(http::error_response(503, {"not_now", a.error().text}));
+                say(paid_door::write(std::move(*a)));
+            });
+        };
+    for (const auto& b : buyers_)
+        books_.watch(b, {std::string(ccrfp::nsid), std::string(ccba::nsid), std::string(cce::nsid)}, cursors_[b], life_,
+                     [to = bidder_](const record_note& n) { souk::tell(to, n); });
+}
+
+void seller::close() {
+    shelf_.crash();
+    bidder_ = nullptr;
+    books_.hang_up(who_.did);
+}
+
+void seller::stop(const std::string& lease, const std::string& why) {
+    const auto again = [this, lease, why] { u_.later(1'000ms, [this, lease, why] { stop(lease, why); }); };
+    if (!up()) return again();
+    ask<kept>(u_.system(), bidder_, 30s, contract_order{lease, "stop", why}, [again](result<kept> k) {
+        if (!k || (k->refused && k->refused->code == "not_now")) again();
+    });
+}
+
+} // namespace souk::simulate

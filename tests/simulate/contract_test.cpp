@@ -1,0 +1,125 @@
+// One contract at a time, with the actors that ship, in virtual time: what each side sees of it, and when.
+#include "little_market.hpp"
+
+TEST_CASE("a contract is bought, delivered, and ends when its time is over, for the bid's price") {
+    little_market s;
+    s.wants("p");
+    REQUIRE(s.reaches("p", purchase::phase::active));
+    CHECK(s.machines() == 1);
+    CHECK(s.spent() == for_ten_minutes);
+    CHECK(s.free_cpus() == 1);
+    REQUIRE(s.reaches("p", purchase::phase::closed));
+    CHECK(s.machines() == 0);
+    CHECK(s.spent() == for_ten_minutes);
+    CHECK(s.free_cpus() == 2);
+    const auto p = s.alice.purchase_of("p");
+    CHECK(p.paid == for_ten_minutes);
+    CHECK(p.refunded == 0);
+    CHECK(p.why == "the lease ended");
+    CHECK(p.seconds >= 600);
+}
+
+TEST_CASE("stopped half-way, the other half comes back") {
+    little_market s;
+    s.wants("p");
+    REQUIRE(s.reaches("p", purchase::phase::active));
+    s.pass(300s);
+    s.alice.stop("p", "enough");
+    REQUIRE(s.reaches("p", purchase::phase::closed));
+    CHECK(s.machines() == 0);
+    CHECK(s.spent() > for_ten_minutes * 50 / 100);
+    CHECK(s.spent() < for_ten_minutes * 56 / 100);
+    CHECK(s.alice.purchase_of("p").paid - s.alice.purchase_of("p").refunded == s.spent());
+}
+
+TEST_CASE("one whom nobody vouched for, or who is denounced, is not bought from") {
+    little_market s;
+    s.believe("denounce");
+    s.pass(60'000ms); // what was read before is no longer believed
+    s.wants("p");
+    REQUIRE(s.reaches("p", purchase::phase::failed));
+    CHECK(s.spent() == 0);
+    CHECK(s.alice.purchase_of("p").why.find("denounced") != std::string::npos);
+    REQUIRE(s.soon([&] { return s.free_cpus() == 2; })); // room is not kept for a bid that ran out
+}
+
+TEST_CASE("a price above the ceiling is not paid") {
+    little_market s;
+    s.wants("p", 1, for_ten_minutes - 1);
+    REQUIRE(s.reaches("p", purchase::phase::failed));
+    CHECK(s.spent() == 0);
+    CHECK(s.alice.purchase_of("p").why.find("above the ceiling") != std::string::npos);
+}
+
+TEST_CASE("what fits no host is not bid on") {
+    little_market s;
+    s.wants("p", 3);
+    REQUIRE(s.reaches("p", purchase::phase::failed));
+    CHECK(s.alice.purchase_of("p").why.find("no bids") != std::string::npos);
+    CHECK(s.bob.records().count(std::string(ccb::nsid)) == 0);
+}
+
+TEST_CASE("room that is taken is not sold twice, and is sold again once it is free") {
+    little_market s({1, 4096, 65'536});
+    s.wants("first");
+    REQUIRE(s.reaches("first", purchase::phase::active));
+    s.wants("second");
+    REQUIRE(s.reaches("second", purchase::phase::failed));
+    CHECK(s.machines() == 1);
+    s.alice.stop("first", "enough");
+    REQUIRE(s.reaches("first", purchase::phase::closed));
+    s.wants("third");
+    CHECK(s.reaches("third", purchase::phase::active));
+}
+
+TEST_CASE("two requests of the same content are two contracts") {
+    little_market s;
+    s.wants("a"), s.wants("b");
+    REQUIRE(s.reaches("a", purchase::phase::active));
+    REQUIRE(s.reaches("b", purchase::phase::active));
+    CHECK(s.machines() == 2);
+    CHECK(s.spent() == 2 * for_ten_minutes);
+}
+
+TEST_CASE("the paid URL gives the same receipt to whoever comes again, and no second machine; after the end too") {
+    little_market s;
+    s.wants("p");
+    REQUIRE(s.reaches("p", purchase::phase::active));
+    const auto first = s.visit("p"), second = s.visit("p");
+    CHECK(first.status == 200);
+    CHECK(first.body == second.body);
+    CHECK(first.body.find(s.alice.purchase_of("p").receipt.cid) != std::string::npos);
+    CHECK(s.machines() == 1);
+    REQUIRE(s.reaches("p", purchase::phase::closed));
+    CHECK(s.visit("p").body == first.body);
+    CHECK(s.machines() == 0);
+    CHECK(s.spent() == for_ten_minutes);
+}
+
+TEST_CASE("whoever is killed, and whenever, the contract is kept: paid once, run once, ended") {
+    // Every 25 ms of the first 4 s, when everything is on its way; then every second.
+    std::vector<milliseconds> moments;
+    for (auto t = 0ms; t < 4'000ms; t += 25ms) moments.push_back(t);
+    for (auto t = 4'000ms; t < 30'000ms; t += 1'000ms) moments.push_back(t);
+    for (int who = 0; who < 3; ++who)
+        for (const auto at : moments) {
+            CAPTURE(who);
+            CAPTURE(at.count());
+            little_market s({2, 4096, 65'536}, 60);
+            node* const all[] = {&s.alice, &s.bob, &s.host};
+            s.wants("p");
+            s.pass(at);
+            all[who]->kill("the test says so");
+            s.pass(3'000ms);
+            all[who]->start();
+            REQUIRE(s.ends("p"));
+            const auto p = s.alice.purchase_of("p");
+            CHECK(s.spent() == p.paid - p.refunded);
+            CHECK(s.spent() <= 1'000);
+            CHECK(s.machines() == 0);
+            for (const auto& [tag, runs] : s.host.machines().history()) CHECK(runs.size() == 1);
+            if (p.at == purchase::phase::failed) CHECK(s.spent() == 0);
+            s.pass(700'000ms); // offers run out
+            CHECK(s.free_cpus() == 2);
+        }
+}

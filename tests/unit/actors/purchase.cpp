@@ -1,0 +1,149 @@
+#include <souk/actors/requester/purchase.hpp>
+
+#include "explore.hpp"
+
+using namespace souk;
+using namespace std::chrono_literals;
+
+namespace {
+
+const instant begin{1'700'000'000s};
+const strong_ref rfp{"at://did:plc:alice/com.publicdomainrelay.ccrfp/p", "bafyrfp"}, accept_ref{"at://did:plc:alice/com.publicdomainrelay.ccba/p", "bafyaccept"};
+
+purchase::terms terms() { return {std::string("request"), 1'000'000, 5000, {}, "", false}; }
+purchase::offer offer(const std::string& who, amount price) {
+    purchase::offer o;
+    o.ref = {"at://" + who + "/com.publicdomainrelay.ccb/b", "bafy" + who}, o.rfp = rfp, o.bidder = who, o.record = std::string("bid of ") + who;
+    o.for_slice = price, o.slice = 3600, o.tier = "none", o.expires = begin + 1h;
+    return o;
+}
+policy_verdict says(bool allowed) { return {allowed, false, allowed ? "vouched" : "denounced", {}}; }
+
+template <class Effect>
+purchase::command said(const Effect& f, verdict v, typename Effect::answer found = {}, std::string why = "why") {
+    return outcome<Effect>{f, v, std::move(found), std::move(why)};
+}
+
+test::explorer<purchase> world() {
+    test::explorer<purchase> x;
+    x.orders = [](const purchase::state&) {
+        return std::vector<purchase::command>{purchase::open{"p", terms()}, purchase::bid_seen{offer("bob", 60'000)}, purchase::bid_seen{offer("eve", 10'000)},
+                                              purchase::bid_withdrawn{"bob", offer("bob", 1).ref.uri}, purchase::bid_withdrawn{"eve", offer("bob", 1).ref.uri},
+                                              purchase::receipt_seen{"bob", {"at://bob/r/r", "bafyr"}}, purchase::receipt_seen{"eve", {"at://eve/r/r", "bafyr"}},
+                                              purchase::statement_seen{"bob", {"at://bob/s/s", "bafys"}, 60'000, 50'000, 600, "over"},
+                                              purchase::statement_seen{"eve", {"at://eve/s/s", "bafys"}, 0, 0, 0, "lies"}, purchase::stop{"enough"}};
+    };
+    x.outcomes = [](const purchase::effect& f, instant now) {
+        std::vector<purchase::command> out;
+        match(f,
+            [&](const purchase::publish_request& e) { out = {said(e, verdict::done, {rfp}), said(e, verdict::failed), said(e, verdict::unknown)}; },
+            [&](const purchase::judge& e) {
+                out = {said(e, verdict::done, {says(e.of.bidder == "bob")}), said(e, verdict::done, {{false, true, "cannot tell yet", {}}}), said(e, verdict::unknown)};
+            },
+            [&](const purchase::grant& e) { out = {said(e, verdict::done), said(e, verdict::failed), said(e, verdict::unknown)}; },
+            [&](const purchase::publish_accept& e) { out = {said(e, verdict::done, {accept_ref}), said(e, verdict::failed), said(e, verdict::unknown)}; },
+            [&](const purchase::pay& e) {
+                out = {said(e, verdict::done, {"0xtx", {}, {}}), said(e, verdict::done, {"0xtx", {"at://bob/r/r", "bafyr"}, {}}), said(e, verdict::done, {"", {}, refusal{"contract_over", "no"}}),
+                       said(e, verdict::failed, {}, "402 again"), said(e, verdict::unknown)};
+            },
+            [&](const purchase::look_up& e) {
+                out = {said(e, verdict::done, {"0xtx", now}), said(e, verdict::done, {"", begin}), said(e, verdict::done, {"", begin + 24h}), said(e, verdict::unknown)};
+            },
+            [&](const purchase::fetch_receipt& e) {
+                out = {said(e, verdict::done, {std::string("sealed"), "none", {}}), said(e, verdict::done, {{}, "", refusal{"bad_signature", "forged"}}), said(e, verdict::unknown)};
+            },
+            [&](const purchase::publish_stop& e) { out = {said(e, verdict::done, {{"at://did:plc:alice/e/p", "bafye"}}), said(e, verdict::unknown)}; },
+            [&](const purchase::find_statement& e) {
+                out = {said(e, verdict::done, {{"at://bob/s/s", "bafys"}, 60'000, 50'000, 600, "over"}), said(e, verdict::done), said(e, verdict::unknown)};
+            });
+        return out;
+    };
+    x.same = [](const purchase::state& s) {
+        auto t = s;
+        t.due = {}, t.alarms = t.alarms > 0, t.pay_until = {}, t.started = {}, t.ends = {}, t.why.clear(), t.paid = 0, t.refunded = 0;
+        return encode_described(t);
+    };
+    return x;
+}
+
+} // namespace
+
+TEST_CASE("Alice pays one bidder, once, whom her policy allowed, and what he bid") {
+    auto x = world();
+    x.judge = [](const test::step<purchase>& s) {
+        const auto& a = s.after;
+        if (const auto* w = purchase::winner(a)) {
+            CHECK(w->bidder == "bob"); // a denounced bidder never wins, however cheap
+            REQUIRE(w->verdict);
+            CHECK(w->verdict->allowed);
+        }
+        for (const auto& f : purchase::effects(a))
+            match(f,
+                [&](const purchase::pay& e) {
+                    CHECK(e.accept == a.accept);
+                    CHECK(!a.accept.cid.empty());
+                    CHECK(e.for_slice == 60'000);
+                    if (!e.paid) CHECK(e.valid_before == a.pay_until); // the same bytes each time it is asked
+                },
+                [&](const purchase::publish_accept&) { CHECK(a.granted); },
+                [](const auto&) {});
+        // Once accepted, it ends by the seller's word, or by the rail's that nothing was paid; never by Alice's impatience.
+        if (!s.before.accept.cid.empty() && purchase::is_final(a) && !purchase::is_final(s.before)) {
+            const bool by_statement = a.at == purchase::phase::closed;
+            const auto* o = std::get_if<outcome<purchase::look_up>>(&s.command);
+            CHECK((by_statement || (o && o->found.transaction.empty() && o->found.as_of > s.before.pay_until)));
+        }
+        if (const auto* o = std::get_if<purchase::statement_seen>(&s.command); o && o->by == "eve") CHECK(s.said.events.empty());
+        if (const auto* o = std::get_if<purchase::receipt_seen>(&s.command); o && o->by == "eve") CHECK(s.said.events.empty());
+    };
+    x.run();
+    for (std::size_t i = 0; i < std::variant_size_v<purchase::event>; ++i)
+        if (i != 7) CHECK_MESSAGE(x.events_seen.count(i), "event " << i << " was never seen"); // 7: planned, in its own test
+    MESSAGE(x.states << " states, " << x.steps << " steps");
+}
+
+TEST_CASE("the cheapest a second wins among those allowed; ties go to the first") {
+    purchase::state s;
+    s.rfp = rfp;
+    auto a = offer("a", 100), b = offer("b", 50), c = offer("c", 100), d = offer("d", 1);
+    b.slice = 1800; // the same price a second as a
+    for (auto* o : {&a, &b, &c}) o->verdict = says(true);
+    d.verdict = says(false);
+    s.offers = {a, b, c, d};
+    CHECK(purchase::best(s, begin) == 0u);
+    s.offers[1].for_slice = 49;
+    CHECK(purchase::best(s, begin) == 1u);
+    s.what.ceiling = 48;
+    CHECK(!purchase::best(s, begin));
+    s.what.ceiling = 0, s.offers[1].withdrawn = true;
+    CHECK(purchase::best(s, begin) == 0u);
+    CHECK(!purchase::best(s, begin + 2h)); // all over
+}
+
+TEST_CASE("a bid on another content of the request is refused") {
+    purchase::state s;
+    s.at = purchase::phase::gathering, s.rfp = rfp;
+    auto o = offer("bob", 1);
+    o.rfp.cid = "bafyswapped";
+    const auto said_of = purchase::decide(s, purchase::bid_seen{o}, begin);
+    REQUIRE(said_of.refused);
+    CHECK(said_of.refused->code == "wrong_rfp");
+}
+
+TEST_CASE("a plan ends before anything is accepted") {
+    purchase::state s;
+    s.at = purchase::phase::gathering, s.rfp = rfp, s.what.plan = true, s.offers = {offer("bob", 10)};
+    s.offers[0].verdict = says(true);
+    for (const auto& e : purchase::decide(s, deadline_passed{}, begin).events) s = purchase::evolve(s, e);
+    CHECK(s.at == purchase::phase::planned);
+    CHECK(purchase::is_final(s));
+    CHECK(purchase::effects(s).empty());
+}
+
+TEST_CASE("a statement that claims more than was signed is kept as disputed") {
+    purchase::state s;
+    s.at = purchase::phase::active, s.rfp = rfp, s.accept = accept_ref, s.authorised = 60'000, s.offers = {offer("bob", 60'000)}, s.chosen = 0;
+    for (const auto& e : purchase::decide(s, purchase::statement_seen{"bob", {"at://bob/s/s", "bafys"}, 60'001, 0, 1, "over"}, begin).events) s = purchase::evolve(s, e);
+    CHECK(s.at == purchase::phase::closed);
+    CHECK(s.why.find("disputed") != std::string::npos);
+}
