@@ -61,6 +61,7 @@ struct reader {
             c.roles.insert(r);
         }
         t.text("log_level", c.log_level);
+        if (const auto days = t.number("keep_facts", 1, 3650)) c.keep_facts = std::chrono::days{*days};
         t.done();
     }
     void identity(toml_table t) {

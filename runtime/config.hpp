@@ -29,6 +29,7 @@ struct node_config {
     std::filesystem::path directory;    // state: keys, journal, records, control socket
     std::set<std::string> roles;        // requester policy signer bidder payments fleet launcher issuer broker
     std::string log_level = "info";
+    std::chrono::days keep_facts{30};   // of what rests or has ended; then only what they led to
 
     // [identity]
     std::string identity = "none";      // plc, web, none

@@ -137,7 +137,11 @@ private:
             if (found.empty()) continue;
             if (found.size() > 1) return http::error_response(409, {"ambiguous_id", id + " could be any of " + std::to_string(found.size()) + ' ' + kind + "s: give more of it"});
             value::list all;
-            for (const auto& f : p_.log->past(kind, found.front()).facts) {
+            const auto past = p_.log->past(kind, found.front());
+            if (past.snapshot_at > 0)
+                all.push_back(value::map{{"at", to_datetime(past.snapshot_made)}, {"event", "compacted"},
+                                         {"what", value::map{{"facts", static_cast<std::int64_t>(past.snapshot_at)}}}});
+            for (const auto& f : past.facts) {
                 auto v = decode_dag_cbor(f.bytes);
                 value::map line;
                 line["at"] = to_datetime(f.at);

@@ -135,8 +135,15 @@ public:
 
     int run() {
         std::unique_lock hold(guard_);
+        auto tidied = std::chrono::steady_clock::now();
         while (!stopping_) {
             woken_.wait_for(hold, 500ms);
+            if (const auto since = std::chrono::steady_clock::now(); since - tidied >= 1min) {
+                hold.unlock();
+                for (int i = 0; i < 100 && log_->compact(now_() - c_.keep_facts) > 0; ++i) {} // the rest a minute later
+                hold.lock();
+                tidied = since;
+            }
             if (!log_->sound()) {
                 spdlog::critical("{}: the journal can no longer be written (is the disk full?). Stopping: what was acknowledged is kept, and a restart goes on from it", c_.name);
                 return 75; // EX_TEMPFAIL: start me again

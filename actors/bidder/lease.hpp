@@ -166,6 +166,7 @@ struct lease {
     static std::vector<effect> effects(const state&);
     static std::optional<instant> deadline(const state&);
     static bool is_final(const state& s) { return s.at == phase::closed; }
+    static bool rests(const state& s) { return s.at == phase::active; }
 
     static std::string tag_of(const terms& t) { return "souk-" + t.key + "-1"; } // of the machine: the contract and the attempt
     static bool accepted(const state& s) { return !s.accept.ref.cid.empty(); }

@@ -47,6 +47,13 @@ T from_journal(std::string_view bytes) {
     return std::move(*r);
 }
 
+template <entity E>
+typename E::state state_of(const history& from) {
+    auto s = from.snapshot_at ? from_journal<typename E::state>(from.snapshot) : typename E::state{};
+    for (const auto& f : from.facts) s = E::evolve(std::move(s), from_journal<typename E::event>(f.bytes));
+    return s;
+}
+
 // How long, how often, how many. The simulator runs with the very same figures.
 struct limits {
     std::chrono::milliseconds again_after{1'000}, again_at_most{60'000}; // asked again: doubled from one to the other
@@ -85,6 +92,7 @@ public:
     void submit(const std::string& of, command what, reply tell) {
         auto& [key, c] = *cells_.try_emplace(of).first;
         if (c.queue.size() >= limits_.waiting_orders) return tell({c.seq, refusal{"not_now", "too many orders wait for this one"}});
+        if (out_.log.crowded()) return tell({c.seq, refusal{"not_now", "too much waits to be written"}}); // outcomes are taken all the same
         c.queue.push_back({std::move(what), std::move(tell)});
         pump(key, c);
     }
@@ -167,7 +175,7 @@ private:
         }
         const auto seq = c.seq + said.events.size();
         ask.closes = E::is_final(after);
-        if (c.seq / limits_.snapshot_every != seq / limits_.snapshot_every) ask.snapshot = encode_described(after);
+        if (c.seq / limits_.snapshot_every != seq / limits_.snapshot_every || (seq > c.seq && comes_to_rest<E>(c.now, after))) ask.snapshot = encode_described(after);
         c.under_way = std::make_unique<write>(write{std::move(said.events), std::move(by), {seq, std::move(said.refused)}});
         if (!Rules::effects_wait_for_the_journal || planted(defect::effect_before_intent)) {
             c.now = std::move(after);
@@ -199,8 +207,7 @@ private:
         pump(key, c);
     }
     void load(cell& c, const history& from) {
-        c.now = from.snapshot_at ? from_journal<state>(from.snapshot) : state{};
-        for (const auto& f : from.facts) c.now = E::evolve(std::move(c.now), from_journal<event>(f.bytes));
+        c.now = state_of<E>(from);
         c.seq = from.last();
         c.known = true;
         c.deadline_said.reset();
@@ -247,10 +254,16 @@ private:
                 if constexpr (requires { typename C::effect_type; }) return again_at_most<typename C::effect_type>(limits_.again_at_most);
                 else return limits_.again_at_most;
             }, outcome);
-            x.due = out_.now() + std::min(longest, limits_.again_after * (1 << std::min(x.tries++, 6u)));
+            x.due = out_.now() + spread(std::min(longest, limits_.again_after * (1 << std::min(x.tries, 6u))), key, x);
+            ++x.tries;
         }
         c.queue.push_back({std::move(outcome), {}});
         pump(key, c);
+    }
+    // Up to a quarter less, another each time, the same in every run: those that failed together do not come back together.
+    static std::chrono::milliseconds spread(std::chrono::milliseconds pause, const std::string& key, const call& x) {
+        const auto dice = std::hash<std::string>{}(key + x.id + std::to_string(x.tries)) % 256;
+        return pause * (768 + static_cast<std::int64_t>(dice)) / 1023;
     }
     void wake(const std::string& key, cell& c) {
         const auto now = out_.now();

@@ -64,6 +64,15 @@ concept entity = requires(const typename E::state& s, const typename E::command&
     { std::visit([](const auto& x) { return x.id(); }, f) } -> std::same_as<std::string>;
 } && std::constructible_from<typename E::command, deadline_passed>;
 
+// Whether it waits for long in this state: by `rests` of its kind. The journal then gets the state itself, so that a start reads one
+// thing instead of all that led there; as it does at the end.
+template <class E>
+bool comes_to_rest(const typename E::state& before, const typename E::state& after) {
+    if (E::is_final(after)) return true;
+    if constexpr (requires { E::rests(after); }) return E::rests(after) && !E::rests(before);
+    else return false;
+}
+
 // Raised where an invariant of ours does not hold. It ends the actor: going on would be worse. Stays on in production.
 struct broken_invariant : std::logic_error {
     using std::logic_error::logic_error;

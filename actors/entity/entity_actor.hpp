@@ -176,11 +176,7 @@ public:
                     [r](const caf::error&) { r->one_less(); });
     }
     // From the journal: what it is, or was. Blocking, for people's questions.
-    typename E::state durable(const std::string& key) const {
-        typename E::state s;
-        for (const auto& f : log_->past(E::kind, key).facts) s = E::evolve(std::move(s), from_journal<typename E::event>(f.bytes));
-        return s;
-    }
+    typename E::state durable(const std::string& key) const { return state_of<E>(log_->past(E::kind, key)); }
 
 private:
     caf::actor_system* sys_;

@@ -68,6 +68,7 @@ struct machine {
     static state evolve(state, const event&);
     static std::vector<effect> effects(const state&);
     static bool is_final(const state& s) { return s.at == phase::gone; }
+    static bool rests(const state& s) { return s.at == phase::running; }
     static std::optional<instant> deadline(const state& s);
 
     static bool owns_instance(const state& s) { return s.at >= phase::launching && s.at <= phase::stopping; }

@@ -73,6 +73,7 @@ struct payment {
     static state evolve(state, const event&);
     static std::vector<effect> effects(const state&);
     static bool is_final(const state& s) { return s.at >= phase::failed; }
+    static bool rests(const state& s) { return s.at == phase::confirmed; }
     static std::optional<instant> deadline(const state& s);
 
     static std::string key_of(const x402::authorization&); // from (lower case) '/' nonce (lower case)

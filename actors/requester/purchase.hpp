@@ -188,6 +188,7 @@ struct purchase {
     static std::vector<effect> effects(const state&);
     static std::optional<instant> deadline(const state&);
     static bool is_final(const state& s) { return s.at == phase::closed || s.at == phase::failed || s.at == phase::planned; }
+    static bool rests(const state& s) { return s.at == phase::active; }
 
     static const offer* winner(const state& s) { return s.chosen ? &s.offers[*s.chosen] : nullptr; }
     // The cheapest a second that is allowed, not withdrawn, not over the ceiling; ties go to the one seen first.

@@ -22,6 +22,7 @@ struct fact {
 // Everything known of a stream. `facts` follow the snapshot.
 struct history {
     std::uint64_t snapshot_at = 0; // facts folded into `snapshot`; 0: none
+    instant snapshot_made;         // when, by the writer's clock; for people
     std::string snapshot;
     std::vector<fact> facts;
     std::uint64_t last() const { return snapshot_at + facts.size(); }
@@ -55,7 +56,10 @@ public:
     virtual void append(append_request, done) = 0;
     // Every open stream of a kind, in no order. At any time: a shard may start again while others write.
     virtual void open_streams(std::string_view kind, const visitor&) = 0;
-    // For people's questions: the whole past of one stream (no snapshot), and the newest streams of a kind, ended ones too.
+    // Whether so much waits to be written that new work had better be refused.
+    virtual bool crowded() const { return false; }
+    // For people's questions: the past of one stream, whole (no snapshot) unless some of it was compacted, and the newest streams of a
+    // kind, ended ones too.
     virtual history past(std::string_view kind, const std::string& key) = 0;
     virtual std::vector<std::string> newest(std::string_view kind, std::size_t most) = 0;
 };
@@ -66,14 +70,20 @@ public:
     struct figures {
         std::uint64_t transactions = 0, events = 0;
     };
+    static constexpr std::size_t most_waiting = 20'000; // appends; with more than that it is crowded
 
     explicit sqlite_journal(const std::filesystem::path& file); // throws std::runtime_error
     ~sqlite_journal() override;                                 // after all that was handed over is written
     void append(append_request, done) override;
     void open_streams(std::string_view kind, const visitor&) override;
+    bool crowded() const override;
     history past(std::string_view kind, const std::string& key) override;
     std::vector<std::string> newest(std::string_view kind, std::size_t most) override;
     figures so_far() const;
+    // Forgets the facts that a snapshot made before `older_than` stands for, of at most so many streams, in one transaction; how many it
+    // were. The room is used again by later facts: a journal grows with what is open and with what is young, and by about a kilobyte
+    // for each thing that ever ended. Between two calls appends go on; killed in the middle, it is done or not.
+    std::size_t compact(instant older_than, std::size_t most = 64);
     bool sound() const; // false once a write failed: every later answer is `unknown`, and only a new process can go on
 
 private:

@@ -1,6 +1,7 @@
 #include <souk/backends/store/journal.hpp>
 
 #include <algorithm>
+#include <utility>
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -51,6 +52,11 @@ private:
     sqlite3_stmt* raw_ = nullptr;
 };
 
+std::uint64_t milliseconds_of(instant t) { return static_cast<std::uint64_t>(t.time_since_epoch().count()); }
+instant instant_of(std::uint64_t milliseconds) { return instant{std::chrono::milliseconds{static_cast<std::int64_t>(milliseconds)}}; }
+
+constexpr std::uint64_t layout = 1; // of the tables below
+
 struct closer {
     void operator()(sqlite3* db) const { sqlite3_close(db); }
 };
@@ -67,9 +73,18 @@ std::unique_ptr<sqlite3, closer> open(const std::filesystem::path& file) {
                          "CREATE TABLE IF NOT EXISTS stream(id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE,"
                          " last INTEGER NOT NULL, newest INTEGER NOT NULL, closed INTEGER NOT NULL);"
                          "CREATE TABLE IF NOT EXISTS event(id INTEGER PRIMARY KEY, before INTEGER NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL);"
-                         "CREATE TABLE IF NOT EXISTS snapshot(stream INTEGER PRIMARY KEY, at INTEGER NOT NULL, bytes BLOB NOT NULL);";
+                         // Of the facts up to `at`, those up to `dropped` are no longer there.
+                         "CREATE TABLE IF NOT EXISTS snapshot(stream INTEGER PRIMARY KEY, at INTEGER NOT NULL, made INTEGER NOT NULL,"
+                         " dropped INTEGER NOT NULL, bytes BLOB NOT NULL);"
+                         // What a start reads, however much has ended; and what compaction will find.
+                         "CREATE INDEX IF NOT EXISTS open_stream ON stream(name) WHERE closed = 0;"
+                         "CREATE INDEX IF NOT EXISTS to_compact ON snapshot(made) WHERE dropped < at;";
     if (rc != SQLITE_OK || sqlite3_exec(raw, set_up, nullptr, nullptr, nullptr) != SQLITE_OK)
         throw std::runtime_error("cannot open journal " + file.string() + ": " + (raw ? sqlite3_errmsg(raw) : "no memory"));
+    statement written_by(raw, "PRAGMA user_version");
+    if (!written_by.row() || written_by.number(0) > layout) throw std::runtime_error("cannot open journal " + file.string() + ": a newer program has written it");
+    written_by.reset();
+    statement(raw, ("PRAGMA user_version = " + std::to_string(layout)).c_str()).row();
     return db;
 }
 
@@ -88,23 +103,21 @@ public:
         const auto id = known ? find_.number(0) : 0, last = known ? find_.number(1) : 0;
         auto newest = known ? find_.number(2) : 0;
         find_.reset();
-        if (last != what.expected) return {stored::conflict, read(id, last, newest)};
+        if (last != what.expected) return {stored::conflict, read(folded(id), last, newest)};
         if (what.events.empty()) return {stored::yes, {}};
-        for (const auto& bytes : what.events) event_.bind(newest, static_cast<std::uint64_t>(what.at.time_since_epoch().count()), bytes).row(), newest = inserted();
+        for (const auto& bytes : what.events) event_.bind(newest, milliseconds_of(what.at), bytes).row(), newest = inserted();
         const std::uint64_t now_last = last + what.events.size(), closed = what.closes;
         if (known) update_.bind(now_last, newest, closed, id).row();
         else insert_.bind(what.stream, now_last, newest, closed).row();
-        if (what.snapshot) snapshot_.bind(known ? id : inserted(), now_last, *what.snapshot).row();
+        if (what.snapshot) snapshot_.bind(known ? id : inserted(), now_last, milliseconds_of(what.at), *what.snapshot).row();
         return {stored::yes, {}};
     }
-    history read(std::uint64_t id, std::uint64_t last, std::uint64_t newest, bool from_snapshot = true) {
-        history h;
-        if (from_snapshot && folded_.bind(id).row()) h.snapshot_at = folded_.number(0), h.snapshot = folded_.bytes(1);
-        folded_.reset();
+    // The facts after what `h` begins with.
+    history read(history h, std::uint64_t last, std::uint64_t newest) {
         for (auto seq = last; seq > h.snapshot_at; --seq) {
             if (!one_.bind(newest).row()) throw std::runtime_error("the journal lacks a fact that it once kept");
             newest = one_.number(0);
-            h.facts.push_back({instant{std::chrono::milliseconds{static_cast<std::int64_t>(one_.number(1))}}, one_.bytes(2)});
+            h.facts.push_back({instant_of(one_.number(1)), one_.bytes(2)});
             one_.reset();
         }
         std::reverse(h.facts.begin(), h.facts.end());
@@ -112,14 +125,38 @@ public:
     }
     void open_streams(std::string_view kind, const visitor& visit) {
         const std::string from = std::string(kind) + '/', to = std::string(kind) + '0'; // '0' follows '/'
-        for (open_.bind(from, to); open_.row();)
-            visit(open_.bytes(1).substr(from.size()), read(open_.number(0), open_.number(2), open_.number(3)));
+        for (open_.bind(from, to); open_.row();) {
+            history h;
+            if (const auto at = open_.number(3); at > 0) h = {at, instant_of(open_.number(4)), open_.bytes(5), {}};
+            visit(open_.bytes(0).substr(from.size()), read(std::move(h), open_.number(1), open_.number(2)));
+        }
     }
     history past(const std::string& stream) {
         const bool known = find_.bind(stream).row();
         const auto id = known ? find_.number(0) : 0, last = known ? find_.number(1) : 0, newest = known ? find_.number(2) : 0;
         find_.reset();
-        return known ? read(id, last, newest, false) : history{};
+        if (!known) return {};
+        const bool whole = !folded_.bind(id).row() || folded_.number(3) == 0;
+        folded_.reset();
+        return read(whole ? history{} : folded(id), last, newest);
+    }
+    std::size_t compact(instant older_than, std::size_t most) {
+        std::vector<std::uint64_t> streams;
+        for (foldable_.bind(milliseconds_of(older_than), static_cast<std::uint64_t>(most)); foldable_.row();) streams.push_back(foldable_.number(0));
+        for (const auto id : streams) {
+            if (!whole_.bind(id).row()) throw std::runtime_error("the journal lacks a stream that it has a snapshot of");
+            const auto last = whole_.number(0), at = whole_.number(2), dropped = whole_.number(3);
+            auto newest = whole_.number(1);
+            whole_.reset();
+            for (auto seq = last; seq > dropped; --seq) {
+                if (!before_.bind(newest).row()) throw std::runtime_error("the journal lacks a fact that it once kept");
+                const auto one = std::exchange(newest, before_.number(0));
+                before_.reset();
+                if (seq <= at) drop_.bind(one).row();
+            }
+            dropped_.bind(id).row();
+        }
+        return streams.size();
     }
     std::vector<std::string> newest(std::string_view kind, std::size_t most) {
         const std::string from = std::string(kind) + '/', to = std::string(kind) + '0';
@@ -129,6 +166,12 @@ public:
     }
 
 private:
+    history folded(std::uint64_t id) {
+        history h;
+        if (folded_.bind(id).row()) h = {folded_.number(0), instant_of(folded_.number(1)), folded_.bytes(2), {}};
+        folded_.reset();
+        return h;
+    }
     std::uint64_t inserted() const { return static_cast<std::uint64_t>(sqlite3_last_insert_rowid(db_.get())); }
 
     std::unique_ptr<sqlite3, closer> db_;
@@ -139,9 +182,16 @@ private:
     statement update_{db_.get(), "UPDATE stream SET last = ?, newest = ?, closed = ? WHERE id = ?"};
     statement event_{db_.get(), "INSERT INTO event(before, at, bytes) VALUES(?, ?, ?)"};
     statement one_{db_.get(), "SELECT before, at, bytes FROM event WHERE id = ?"};
-    statement snapshot_{db_.get(), "REPLACE INTO snapshot VALUES(?, ?, ?)"};
-    statement folded_{db_.get(), "SELECT at, bytes FROM snapshot WHERE stream = ?"};
-    statement open_{db_.get(), "SELECT id, name, last, newest FROM stream WHERE name >= ? AND name < ? AND closed = 0"};
+    statement snapshot_{db_.get(), "INSERT INTO snapshot(stream, at, made, dropped, bytes) VALUES(?, ?, ?, 0, ?)"
+                                   " ON CONFLICT(stream) DO UPDATE SET at = excluded.at, made = excluded.made, bytes = excluded.bytes"};
+    statement folded_{db_.get(), "SELECT at, made, bytes, dropped FROM snapshot WHERE stream = ?"};
+    statement open_{db_.get(), "SELECT name, last, newest, at, made, bytes FROM stream INDEXED BY open_stream LEFT JOIN snapshot ON snapshot.stream = stream.id"
+                               " WHERE name >= ? AND name < ? AND closed = 0"};
+    statement foldable_{db_.get(), "SELECT stream FROM snapshot INDEXED BY to_compact WHERE made < ? AND dropped < at LIMIT ?"};
+    statement whole_{db_.get(), "SELECT last, newest, at, dropped FROM stream JOIN snapshot ON snapshot.stream = stream.id WHERE stream.id = ?"};
+    statement before_{db_.get(), "SELECT before FROM event WHERE id = ?"};
+    statement drop_{db_.get(), "DELETE FROM event WHERE id = ?"};
+    statement dropped_{db_.get(), "UPDATE snapshot SET dropped = at WHERE stream = ?"};
     statement newest_{db_.get(), "SELECT name FROM stream WHERE name >= ? AND name < ? ORDER BY id DESC LIMIT ?"};
 };
 
@@ -181,6 +231,26 @@ std::vector<std::string> sqlite_journal::newest(std::string_view kind, std::size
     const std::lock_guard hold(connection_);
     if (!sound_) throw std::runtime_error("the journal failed to write: only a new process may read it");
     return db_->newest(kind, most);
+}
+
+std::size_t sqlite_journal::compact(instant older_than, std::size_t most) {
+    const std::lock_guard hold(connection_);
+    if (!sound_) return 0;
+    try {
+        db_->begin();
+        const auto n = db_->compact(older_than, most);
+        db_->commit();
+        return n;
+    } catch (const std::exception&) { // as in `write`
+        sound_ = false;
+        db_->roll_back();
+        return 0;
+    }
+}
+
+bool sqlite_journal::crowded() const {
+    const std::lock_guard hold(guard_);
+    return waiting_.size() >= most_waiting;
 }
 
 sqlite_journal::figures sqlite_journal::so_far() const {

@@ -11,6 +11,15 @@ using namespace std::chrono_literals;
 void disk::mount(life by) {
     by_ = std::move(by);
     sound_ = true, syncing_ = false;
+    compact();
+}
+
+// At each start, and of everything: whoever goes on from a snapshot has nothing else.
+void disk::compact() {
+    for (auto& [name, s] : streams_) {
+        s.facts.erase(s.facts.begin(), s.facts.begin() + static_cast<std::ptrdiff_t>(s.snapshot_at - s.dropped));
+        s.dropped = s.snapshot_at;
+    }
 }
 
 void disk::crash() {
@@ -58,7 +67,7 @@ void disk::sync() {
 
 append_answer disk::apply(append_request what) {
     auto& s = streams_[what.stream];
-    if (s.facts.size() != what.expected) return {stored::conflict, of(s)};
+    if (s.dropped + s.facts.size() != what.expected) return {stored::conflict, of(s)};
     if (s.made == 0) s.made = ++made_;
     facts_ += what.events.size();
     if (u_.is_told())
@@ -67,16 +76,16 @@ append_answer disk::apply(append_request what) {
             u_.tell(of_, what.stream + " " + (fact ? std::string(fact->text("is")) : "?"));
         }
     for (auto& e : what.events) s.facts.push_back({what.at, std::move(e)});
-    if (what.snapshot) s.snapshot_at = s.facts.size(), s.snapshot = std::move(*what.snapshot);
+    if (what.snapshot) s.snapshot_at = s.dropped + s.facts.size(), s.snapshot = std::move(*what.snapshot);
     s.closed = what.closes;
-    if (s.facts.empty()) streams_.erase(what.stream);
+    if (s.dropped + s.facts.size() == 0) streams_.erase(what.stream);
     if (changed && !what.events.empty()) u_.later(milliseconds{0}, changed);
     return {stored::yes, {}};
 }
 
 history disk::of(const stream& s) {
-    history h{s.snapshot_at, s.snapshot, {}};
-    h.facts.assign(s.facts.begin() + static_cast<std::ptrdiff_t>(s.snapshot_at), s.facts.end());
+    history h{s.snapshot_at, {}, s.snapshot, {}};
+    h.facts.assign(s.facts.begin() + static_cast<std::ptrdiff_t>(s.snapshot_at - s.dropped), s.facts.end());
     return h;
 }
 
@@ -88,8 +97,10 @@ void disk::open_streams(std::string_view kind, const visitor& visit) {
 
 history disk::past(std::string_view kind, const std::string& key) {
     const auto found = streams_.find(std::string(kind) + '/' + key);
+    if (found == streams_.end()) return {};
+    if (found->second.dropped > 0) return of(found->second);
     history h;
-    if (found != streams_.end()) h.facts = found->second.facts;
+    h.facts = found->second.facts;
     return h;
 }
 

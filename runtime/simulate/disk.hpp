@@ -29,6 +29,7 @@ public:
 private:
     struct stream {
         std::vector<fact> facts;
+        std::uint64_t dropped = 0; // facts before those: what is left of them is the snapshot
         std::uint64_t snapshot_at = 0;
         std::string snapshot;
         bool closed = false;
@@ -42,6 +43,7 @@ private:
     void sync();
     append_answer apply(append_request);
     static history of(const stream&);
+    void compact();
 
     universe& u_;
     std::string of_;

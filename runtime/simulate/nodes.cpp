@@ -113,9 +113,7 @@ void buyer::stop(const std::string& id, const std::string& why) {
 }
 
 purchase::state buyer::purchase_of(const std::string& id) const {
-    purchase::state s;
-    for (const auto& f : const_cast<disk&>(disk_).past(purchase::kind, id).facts) s = purchase::evolve(std::move(s), from_journal<purchase::event>(f.bytes));
-    return s;
+    return state_of<purchase>(const_cast<disk&>(disk_).past(purchase::kind, id));
 }
 
 // -- a host of a fleet -------------------------------------------------------------------------------------------------------

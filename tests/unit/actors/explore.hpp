@@ -67,6 +67,11 @@ struct explorer {
                 if (x.said.refused) CHECK(!x.said.refused->code.empty());
                 judge(x);
                 if (x.said.events.empty()) continue;
+                // A start may have nothing but the state itself, as the journal kept it.
+                const auto kept = encode_described(x.after);
+                const auto found = decode_described<state>(kept, missing_fields::take_default);
+                REQUIRE(found.has_value());
+                CHECK(encode_described(*found) == kept);
                 // What was asked before can still be answered: part of where we are.
                 std::string key = same(x.after);
                 for (const auto& [id, f] : at.asked) key += '|' + id;
