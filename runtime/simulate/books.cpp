@@ -163,9 +163,10 @@ private:
         auto* p = b_.find(did);
         // One's own records and one's own keys are here.
         const auto takes = did == did_ ? 1ms : u_.chance().between(2ms, 80ms);
-        const bool lost = did != did_ && (!p || !b_.reach(did_, did) || u_.strikes(hazard::drop, 15));
-        if (lost) return u_.later(by_, 10'000ms, [tell, code, did] { tell(refusal{code, did + " cannot be reached"}); });
-        u_.later(by_, takes, [p, tell, read] { tell(read(*p)); });
+        if (did == did_) return u_.later(by_, takes, [p, tell, read] { tell(read(*p)); });
+        const auto lost = [this, tell, code, did] { u_.later(by_, 10'000ms, [tell, code, did] { tell(refusal{code, did + " cannot be reached"}); }); };
+        if (!p || !b_.reach(did_, did) || u_.strikes(hazard::drop, 15)) return lost();
+        b_.ways_.carry(by_, takes, "read", false, [p, tell, read] { tell(read(*p)); }, lost);
     }
 
     books& b_;
@@ -195,7 +196,7 @@ http::fetcher books::web_of(std::string did, life by) {
         if (u_.strikes(hazard::delay, 20)) there = u_.chance().between(1'000ms, 90'000ms);
         const int times = u_.strikes(hazard::duplicate, 30) ? 2 : 1; // a GET may be sent again by whoever carries it
         for (int i = 0; i < times; ++i)
-            u_.later(there * (i + 1), [this, by, p, r, heard, tell, answer_lost] {
+            ways_.carry(there * (i + 1), "request", true, [this, by, p, r, heard, tell, answer_lost] {
                 if (!p->door) return u_.later(by, 5ms, [heard, tell] {
                     if (!std::exchange(*heard, true)) tell(refusal{"http_unreachable", "nothing listens there"});
                 });
@@ -207,11 +208,11 @@ http::fetcher books::web_of(std::string did, life by) {
                 };
                 p->door(r, [this, by, heard, tell, answer_lost, p, number](http::response answer) {
                     if (p->asking.erase(number) == 0 || answer_lost) return;
-                    u_.later(by, u_.chance().between(5ms, 60ms), [heard, tell, answer = std::move(answer)] {
+                    ways_.carry(by, u_.chance().between(5ms, 60ms), "answer", false, [heard, tell, answer = std::move(answer)] {
                         if (!std::exchange(*heard, true)) tell(answer);
-                    });
+                    }, [] {});
                 });
-            });
+            }, [] {});
     };
 }
 
@@ -268,11 +269,11 @@ void books::send(const std::shared_ptr<stream>& s, const stored_record& r) {
         u_.later(s->by, s->last - u_.now(), [s, lie] { s->tell(lie); });
     }
     for (int i = 0; i < times; ++i)
-        u_.later(s->by, s->last - u_.now(), [s, note, connection = s->connection, time = r.time_us] {
+        ways_.carry(s->by, s->last - u_.now(), "note", true, [s, note, connection = s->connection, time = r.time_us] {
             if (s->connection != connection) return; // it broke meanwhile: read again after the cursor
             s->tell(note);
             *s->cursor = std::max(*s->cursor, time);
-        });
+        }, [this, s] { lose(s); });
 }
 
 } // namespace souk::simulate

@@ -6,6 +6,7 @@
 #include <souk/backends/http/client.hpp>
 #include <souk/backends/http/server.hpp>
 #include <souk/backends/records/network.hpp>
+#include <souk/runtime/simulate/crossings.hpp>
 #include <souk/runtime/simulate/trap.hpp>
 #include <souk/runtime/simulate/universe.hpp>
 
@@ -65,7 +66,7 @@ struct person { // whose records and whose door there are
 
 class books {
 public:
-    explicit books(universe& u) : u_(u) {}
+    books(universe& u, crossings& ways) : u_(u), ways_(ways) {}
 
     person& add(std::string name, did_document, shelf&);
     person* find(const std::string& did);
@@ -105,6 +106,7 @@ private:
     void lose(const std::shared_ptr<stream>&);
 
     universe& u_;
+    crossings& ways_;
     std::map<std::string, person> people_; // by DID
     std::map<std::string, instant> away_;
     std::vector<std::shared_ptr<stream>> streams_;

@@ -26,7 +26,7 @@ ccrfp request(dice& d, instant now) {
 class market {
 public:
     market(const cast_of_market& cast, std::uint64_t seed, const hazards& on, std::ostream* log)
-        : cast_(cast), u_(seed, on, log), books_(u_), chain_(u_), alice_(u_, books_, chain_, cast.alice) {
+        : cast_(cast), u_(seed, on, log), ways_(u_), books_(u_, ways_), chain_(u_, ways_), alice_(u_, books_, chain_, cast.alice) {
         const auto size = [](std::int64_t cpus) { return compute::size{cpus, 16'384, 65'536}; };
         hosts_.push_back(std::make_unique<fleet_host>(u_, "bob-1", size(2)));
         hosts_.push_back(std::make_unique<fleet_host>(u_, "bob-2", size(3)));
@@ -261,6 +261,7 @@ private:
 
     const cast_of_market& cast_;
     universe u_;
+    crossings ways_;
     books books_;
     chain chain_;
     std::vector<std::unique_ptr<fleet_host>> hosts_;

@@ -61,27 +61,27 @@ void rail_view_of::settle(const x402::exact_payload& p, std::function<void(settl
     auto there = u_.chance().between(10ms, 300ms), back = u_.chance().between(10ms, 100ms);
     if (u_.strikes(hazard::delay, 20)) there = u_.chance().between(1'000ms, 400'000ms); // it may come when nobody waits any more
     const bool lost = u_.strikes(hazard::drop, 15), broken = u_.strikes(hazard::rail_error, 40), before = u_.chance().one_in(2);
-    u_.later(there, [this, p, tell, back, lost, broken, before] { // on its way it outlives whoever sent it
+    chain_.ways().carry(there, "settle", true, [this, p, tell, back, lost, broken, before] { // on its way it outlives whoever sent it
         if (lost && before) return;
         if (broken && before) return u_.later(by_, back, [tell] { tell({moved::unknown, {}, {}}); });
         auto answer = chain_.settle(p);
         if (lost) return;
         if (u_.now() < chain_.silent_until) answer = {moved::unknown, {}, {}};
         if (broken) answer = u_.chance().one_in(2) ? settle_answer{moved::unknown, {}, {}} : settle_answer{moved::no, {}, {"unexpected_settle_error", "something went wrong"}};
-        u_.later(by_, back, [tell, answer] { tell(answer); });
-    });
+        chain_.ways().carry(by_, back, "settled", false, [tell, answer] { tell(answer); }, [] {});
+    }, [] {});
 }
 
 void rail_view_of::look_up(const std::string& from, const std::string& nonce, std::function<void(look_up_answer)> tell) {
     if (!*by_ || u_.strikes(hazard::drop, 15)) return;
     const auto lag = u_.strikes(hazard::rail_lag, 200) ? u_.chance().between(0ms, 30'000ms) : 0ms;
-    u_.later(by_, u_.chance().between(10ms, 200ms), [this, from, nonce, tell, lag] {
+    chain_.ways().carry(by_, u_.chance().between(10ms, 200ms), "look", false, [this, from, nonce, tell, lag] {
         if (u_.strikes(hazard::rail_error, 40) || u_.now() < chain_.silent_until) return tell({moved::unknown, {}, {}});
         const auto as_of = u_.now() - lag;
         const auto* found = chain_.find(from, nonce);
         if (found && found->at <= as_of) tell({moved::yes, found->transaction, as_of});
         else tell({moved::no, {}, as_of});
-    });
+    }, [] {});
 }
 
 void rail_view_of::balance(const std::string& address, std::function<void(result<amount>)> tell) {

@@ -1,7 +1,7 @@
 // A payment rail that everyone in a universe pays on. Signatures are verified as a chain would; it answers late, or not, or of the past.
 #pragma once
 #include <souk/backends/rails/rail.hpp>
-#include <souk/runtime/simulate/universe.hpp>
+#include <souk/runtime/simulate/crossings.hpp>
 
 namespace souk::simulate {
 
@@ -12,7 +12,7 @@ public:
         amount value = 0;
         instant at;
     };
-    explicit chain(universe& u) : u_(u) {}
+    chain(universe& u, crossings& ways) : u_(u), ways_(ways) {}
 
     void fund(const std::string& address, amount);
     amount balance(const std::string& address) const;
@@ -20,12 +20,14 @@ public:
     const transfer* find(const std::string& from, const std::string& nonce) const;
 
     settle_answer settle(const x402::exact_payload&);
+    crossings& ways() { return ways_; } // to it and back
 
     // Until then it does what it is asked to, and says that it does not know.
     instant silent_until{};
 
 private:
     universe& u_;
+    crossings& ways_;
     std::map<std::string, amount> balances_; // by address, in lower case
     std::vector<transfer> transfers_;
     std::map<std::pair<std::string, std::string>, std::size_t> by_nonce_; // (from, nonce)

@@ -94,8 +94,9 @@ struct little_market {
 
     static constexpr amount funds = 1'000'000;
     universe u{1, {}};
-    books net{u};
-    chain rail{u};
+    crossings ways{u};
+    books net{u, ways};
+    chain rail{u, ways};
     fleet_host host;
     seller bob;
     buyer alice;
