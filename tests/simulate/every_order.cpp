@@ -1,0 +1,84 @@
+// Each message between the two sides of one contract, and between them and the rail, is lost, repeated, overtaken or late: every single one
+// in every such way on every path that a contract can take, and every two of them together. A contract may come to nothing then; money and
+// machines are right all the same.
+#include <atomic>
+#include <thread>
+
+#include "turns.hpp"
+
+namespace {
+
+struct sum {
+    std::atomic<std::uint64_t> runs = 0, delivered = 0;
+};
+
+// On both cores.
+void each(const path& way, const std::vector<std::vector<turn_of_events>>& all, sum& total) {
+    std::atomic<std::size_t> next = 0;
+    const auto work = [&] {
+        for (std::size_t i; (i = next++) < all.size();) {
+            const auto e = live(way, all[i]);
+            ++total.runs, total.delivered += e.delivered;
+            if (e.broken.empty()) continue;
+            std::string name = way.name;
+            for (const auto& t : all[i]) name += "; " + text_of(t);
+            for (const auto& b : e.broken) FAIL_CHECK(name << ": " << b);
+        }
+    };
+    std::thread other(work);
+    work();
+    other.join();
+}
+
+} // namespace
+
+TEST_CASE("each message lost, repeated, overtaken or late: money and machines are right") {
+    sum total;
+    std::size_t messages = 0;
+    for (const auto& way : paths()) {
+        const auto usual = live(way, {});
+        CHECK(usual.broken.empty());
+        std::vector<std::vector<turn_of_events>> all;
+        for (std::size_t i = 0; i < usual.messages.size(); ++i)
+            for (const auto& f : fates(usual.messages[i].second)) all.push_back({{i + 1, f}});
+        messages += usual.messages.size();
+        each(way, all, total);
+    }
+    MESSAGE(paths().size() << " paths, " << messages << " messages, " << total.runs.load() << " orders of things, " << total.delivered.load() << " of them with a machine delivered");
+    CHECK(total.delivered > total.runs / 4);
+}
+
+namespace {
+
+// What `deep` more of them can become, after those that `so_far` has.
+void deeper(const path& way, const std::vector<turn_of_events>& so_far, unsigned deep, std::vector<std::vector<turn_of_events>>& into) {
+    const auto run = live(way, so_far); // what is sent afterwards depends on it
+    for (std::size_t i = so_far.empty() ? 0 : so_far.back().message; i < run.messages.size(); ++i)
+        for (const auto& f : few_fates(run.messages[i].first, run.messages[i].second)) {
+            auto more = so_far;
+            more.push_back({i + 1, f});
+            if (deep > 1) deeper(way, more, deep - 1, into);
+            else into.push_back(std::move(more));
+        }
+}
+
+} // namespace
+
+// SOUK_DEPTH=3: any three, however many they are.
+TEST_CASE("any two messages lost, repeated, overtaken or late: money and machines are right") {
+    sum total;
+    const auto* deep = std::getenv("SOUK_DEPTH");
+    const std::size_t at_most = deep ? std::numeric_limits<std::size_t>::max() : 4'000;
+    std::size_t walked = 0;
+    for (const auto& way : paths()) {
+        std::vector<std::vector<turn_of_events>> all;
+        deeper(way, {}, deep ? static_cast<unsigned>(std::atoi(deep)) : 2, all);
+        if (all.size() > at_most) { // a path on which much is asked again and again
+            MESSAGE(way.name << ": left out, " << all.size() << " orders of things");
+            continue;
+        }
+        each(way, all, total), ++walked;
+    }
+    MESSAGE(walked << " paths, " << total.runs.load() << " orders of things, " << total.delivered.load() << " of them with a machine delivered");
+    CHECK(total.delivered > total.runs / 4);
+}
