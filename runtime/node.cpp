@@ -392,6 +392,11 @@ private:
             m["tunnels"] = value::map{{"open", n.tunnels}, {"logins", n.logins}, {"refused_logins", n.refused_logins}, {"visitors", n.visitors},
                                       {"refused_visitors", n.refused_visitors}, {"bytes_up", n.bytes_up}, {"bytes_down", n.bytes_down}};
         }
+        if (cluster_) {
+            const auto n = cluster_->so_far();
+            m["cluster"] = value::map{{"refused_handshakes", n.refused_handshakes}, {"refused_names", n.refused_names}, {"refused_frames", n.refused_frames},
+                                      {"lost_links", n.lost_links}, {"failed_requests", n.failed_requests}};
+        }
         const auto written = log_->so_far();
         m["journal"] = value::map{{"facts", written.events}, {"transactions", written.transactions}};
         return m;

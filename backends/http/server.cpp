@@ -7,7 +7,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/ssl/context.hpp>
 
-#include <souk/backends/http/session.hpp>
+#include <souk/backends/http/lobby.hpp>
 
 namespace souk::http {
 
@@ -174,9 +174,7 @@ private:
         }
         ++door_->count.accepted;
         std::shared_ptr<connection> made;
-        if (tls_)
-            made = std::make_shared<session<tls_stream>>(to, door_, std::move(place), std::move(peer),
-                                                         tls_stream(std::move(socket), *tls_));
+        if (tls_) made = std::make_shared<lobby>(to, door_, std::move(place), std::move(peer), std::move(socket), *tls_);
         else made = std::make_shared<session<plain_socket>>(to, door_, std::move(place), std::move(peer), std::move(socket));
         if (to->here()) return to->admit(std::move(made));
         to->post([to, made = std::move(made)]() mutable { to->admit(std::move(made)); });

@@ -7,21 +7,9 @@
 #include <variant>
 
 #include <souk/backends/http/message.hpp>
+#include <souk/backends/limits.hpp>
 
 namespace souk::http {
-
-// What a door grants to strangers. One place, with names, so that docs/security.md can quote it.
-struct server_limits {
-    std::size_t connections = 4096;           // in all; more are accepted and closed at once
-    std::size_t connections_per_peer = 1024; // one address
-    std::size_t head_bytes = 48 * 1024;       // a payment header is up to 16 KiB
-    std::size_t body_bytes = 1 << 20;
-    std::chrono::milliseconds head_within{10'000}, body_within{30'000}, idle{60'000}, write_within{30'000};
-    std::chrono::milliseconds handshake_within{5'000};
-    std::chrono::milliseconds answer_within{120'000}; // a handler that never answers becomes a 504
-    std::size_t stream_queue_bytes = 4 << 20;         // to one WebSocket reader; a slower one is cut off
-    std::size_t stream_message_bytes = 64 * 1024;     // from one
-};
 
 struct counters { // since start
     std::uint64_t accepted = 0, refused = 0, timed_out = 0, oversized = 0, malformed = 0, answered = 0, open = 0;

@@ -1,7 +1,6 @@
 #include <souk/backends/tunnel/broker.hpp>
 
 #include <algorithm>
-#include <random>
 #include <stdexcept>
 #include <thread>
 
@@ -125,21 +124,17 @@ private:
             }
             error_code gone;
             const auto peer = s.remote_endpoint(gone).address().to_string();
-            if (gone || dropped_early() || !engine_.pending.enter(peer)) {
+            const auto way = gone ? antechamber::entrance{} : engine_.pending.enter(peer);
+            if (way.gives_way) way.gives_way->close_if([](const session& x) { return x.did().empty(); }, "others wait to log in");
+            if (way.place == 0) {
                 ++engine_.count.refused_logins;
                 continue;
             }
             const auto on = s.get_executor();
-            const auto one = std::make_shared<session>(engine_, std::move(s), peer);
+            const auto one = std::make_shared<session>(engine_, std::move(s), way.place);
+            engine_.pending.seat(way.place, one);
             asio::post(on, [one] { one->start(); });
         }
-    }
-
-    // When half of the places for logins are taken, an ever larger share is turned away: who holds them all cannot shut honest ones out.
-    bool dropped_early() {
-        const auto all = engine_.options.limits.pending_logins, half = all / 2, inside = engine_.pending.inside();
-        if (inside <= half) return false;
-        return std::uniform_int_distribution<std::size_t>(0, all - half)(random_) < inside - half;
     }
 
     asio::awaitable<void> accept_visitors() {
@@ -176,7 +171,6 @@ private:
     std::unique_ptr<name_certificates> names_; // used by the context
     std::shared_ptr<asio::ssl::context> tls_;
     acceptor ssh_, https_;
-    std::minstd_rand random_{std::random_device{}()};
     std::mutex visits_mutex_;
     std::vector<std::weak_ptr<visitor>> visits_;
     std::size_t since_swept_ = 0;

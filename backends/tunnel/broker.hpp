@@ -9,16 +9,10 @@
 #include <string>
 #include <vector>
 
+#include <souk/backends/limits.hpp>
 #include <souk/messages/result.hpp>
 
 namespace souk::tunnel {
-
-struct broker_limits { // each has a reason in docs/security.md
-    std::chrono::milliseconds login{10'000}, head{10'000}, open{10'000}, linger{10'000}, idle_ping{15'000}, dead{45'000}, idle_visitor{120'000};
-    std::size_t pending_logins = 256, pending_logins_per_peer = 64, auth_tries = 8, labels = 16, channels = 1024;
-    std::size_t head_bytes = 16 * 1024, to_client_bytes = 512 * 1024, tunnels = 10'000, tunnels_per_handle = 64;
-    std::size_t visitors = 10'000, visitors_per_peer = 4096;
-};
 
 struct grant { // what an account may open with one key
     std::string did;

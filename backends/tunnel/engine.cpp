@@ -1,5 +1,6 @@
 #include <souk/backends/tunnel/engine.hpp>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -56,9 +57,39 @@ void tally::leave(const std::string& name) {
     if (--at->second == 0) counts_.erase(at);
 }
 
-std::size_t tally::inside() const {
+// -- antechamber --------------------------------------------------------------------------------------------------
+antechamber::entrance antechamber::enter(const std::string& address) {
     std::lock_guard lock{mutex_};
-    return total_;
+    entrance way;
+    if (counts_[address] >= each_) return way;
+    if (guests_.size() >= all_) {
+        const auto most = std::max_element(counts_.begin(), counts_.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+        if (most->second <= counts_[address] + 1) { // nobody has more than he would have
+            if (counts_[address] == 0) counts_.erase(address);
+            return way;
+        }
+        const auto oldest = std::find_if(guests_.begin(), guests_.end(), [&](const auto& g) { return g.second.address == most->first; });
+        way.gives_way = oldest->second.who.lock();
+        guests_.erase(oldest);
+        if (--most->second == 0) counts_.erase(most);
+    }
+    way.place = ++last_;
+    guests_[way.place] = {address, {}};
+    ++counts_[address];
+    return way;
+}
+
+void antechamber::seat(std::uint64_t place, const std::weak_ptr<session>& who) {
+    std::lock_guard lock{mutex_};
+    if (const auto at = guests_.find(place); at != guests_.end()) at->second.who = who;
+}
+
+void antechamber::leave(std::uint64_t place) {
+    std::lock_guard lock{mutex_};
+    const auto at = guests_.find(place);
+    if (at == guests_.end()) return;
+    if (const auto c = counts_.find(at->second.address); --c->second == 0) counts_.erase(c);
+    guests_.erase(at);
 }
 
 // -- watchdog -----------------------------------------------------------------------------------------------------

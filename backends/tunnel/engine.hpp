@@ -47,13 +47,37 @@ public:
     tally(std::size_t all, std::size_t each) : all_(all), each_(each) {}
     bool enter(const std::string& name);
     void leave(const std::string& name);
-    std::size_t inside() const;
 
 private:
     const std::size_t all_, each_;
-    mutable std::mutex mutex_;
+    std::mutex mutex_;
     std::map<std::string, std::size_t> counts_;
     std::size_t total_ = 0;
+};
+
+// Those who have not logged in yet, by their address. When every place is taken, the address that holds most of them gives up its oldest:
+// a crowd that keeps silent keeps nobody out but itself. Any thread.
+class antechamber {
+public:
+    antechamber(std::size_t all, std::size_t each) : all_(all), each_(each) {}
+    struct entrance {
+        std::uint64_t place = 0;        // 0: none
+        std::shared_ptr<session> gives_way; // has lost its place, and is to be told
+    };
+    entrance enter(const std::string& address);
+    void seat(std::uint64_t place, const std::weak_ptr<session>&);
+    void leave(std::uint64_t place); // one that was lost already does not matter
+
+private:
+    struct guest {
+        std::string address;
+        std::weak_ptr<session> who;
+    };
+    const std::size_t all_, each_;
+    std::mutex mutex_;
+    std::uint64_t last_ = 0;
+    std::map<std::uint64_t, guest> guests_; // in the order of their coming
+    std::map<std::string, std::size_t> counts_;
 };
 
 struct counters {
@@ -91,7 +115,8 @@ struct engine {
     ssh_bind bind = nullptr; // host key and algorithms; its own listener stays unused
     std::string host_key;
     switchboard routes;
-    tally pending, accounts, visitors;
+    antechamber pending;
+    tally accounts, visitors;
     counters count;
     watchdog dog;
 

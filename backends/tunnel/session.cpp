@@ -15,8 +15,8 @@ namespace souk::tunnel {
 
 using namespace std::chrono_literals;
 
-session::session(engine& e, socket s, std::string peer)
-    : engine_(e), io_(e.io), strand_(s.get_executor()), socket_(std::move(s)), timer_(strand_), peer_(std::move(peer)) {}
+session::session(engine& e, socket s, std::uint64_t place)
+    : engine_(e), io_(e.io), strand_(s.get_executor()), socket_(std::move(s)), timer_(strand_), place_(place) {}
 
 session::~session() {
     watchdog::inside library(-1);
@@ -28,7 +28,7 @@ session::~session() {
 void session::start() {
     {
         std::lock_guard lock{engine_.sessions_mutex};
-        if (engine_.closing) return void(closed_ = true), engine_.pending.leave(peer_);
+        if (engine_.closing) return void(closed_ = true), engine_.pending.leave(place_);
         engine_.sessions.insert(shared_from_this());
     }
     error_code e;
@@ -135,7 +135,7 @@ void session::tick() {
 void session::close(const char*) {
     if (std::exchange(closed_, true)) return;
     const auto self = shared_from_this();
-    if (std::exchange(pending_, false)) engine_.pending.leave(peer_);
+    engine_.pending.leave(place_);
     if (entered_) engine_.accounts.leave(account_->did);
     if (!account_) ++engine_.count.refused_logins;
     decltype(services_) gone;
@@ -273,7 +273,7 @@ void session::answer_login(bool welcome, const std::string& user) {
         handle_ = user;
         known_keys_.clear();
         ++engine_.count.logins;
-        if (std::exchange(pending_, false)) engine_.pending.leave(peer_);
+        engine_.pending.leave(place_);
         ssh_message_auth_reply_success(m, 0);
     } else {
         ++engine_.count.refused_logins;

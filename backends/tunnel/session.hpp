@@ -98,9 +98,9 @@ private:
 class session : public std::enable_shared_from_this<session> {
 public:
     using socket = asio::basic_stream_socket<tcp, strand>;
-    session(engine&, socket, std::string peer);
+    session(engine&, socket, std::uint64_t place); // among those who have not logged in
     ~session();
-    void start(); // takes its place in engine.sessions; the pending-login place is already taken
+    void start(); // takes its place in engine.sessions
     // Any thread.
     void close_if(std::function<bool(const session&)> condition, std::string why);
     const std::string& did() const { return account_ ? account_->did : nobody_; } // on the strand
@@ -134,7 +134,7 @@ private:
     strand strand_;
     socket socket_;
     asio::steady_timer timer_;
-    const std::string peer_;
+    const std::uint64_t place_;
     ssh_session session_ = nullptr;
     ssh_event event_ = nullptr;
     ssh_counter_struct wire_{}; // bytes read from and written to the socket
@@ -155,7 +155,7 @@ private:
     steady::time_point pinged_ = born_;
     unsigned auth_tries_ = 0;
     int asks_ = 0;
-    bool exchanged_ = false, closed_ = false, wait_in_ = false, wait_out_ = false, pending_ = true, entered_ = false;
+    bool exchanged_ = false, closed_ = false, wait_in_ = false, wait_out_ = false, entered_ = false;
     inline static const std::string nobody_;
 };
 

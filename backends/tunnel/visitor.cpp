@@ -47,13 +47,13 @@ struct visitor::exchange {
 };
 
 visitor::visitor(engine& e, socket s, std::shared_ptr<asio::ssl::context> tls, tcp::endpoint from)
-    : engine_(e), strand_(s.get_executor()), tls_(std::move(tls)), stream_(std::move(s), *tls_), from_(std::move(from)), timer_(strand_) {}
+    : engine_(e), strand_(s.get_executor()), tls_(std::move(tls)), socket_(std::move(s)), from_(std::move(from)), timer_(strand_) {}
 
 visitor::~visitor() { engine_.visitors.leave(from_.address().to_string()); }
 
 void visitor::start() {
     error_code e;
-    stream_.next_layer().set_option(tcp::no_delay(true), e);
+    wire().set_option(tcp::no_delay(true), e);
     within(engine_.options.limits.head);
     ++engine_.count.visitors;
     const auto self = shared_from_this();
@@ -67,7 +67,7 @@ void visitor::abort() {
 
 void visitor::cut() {
     error_code e;
-    stream_.next_layer().close(e);
+    wire().close(e);
     if (const auto x = current_.lock()) x->tunnel.close();
     timer_.cancel();
 }
@@ -77,14 +77,21 @@ asio::awaitable<void> visitor::watch() {
     while (!over_) {
         timer_.expires_at(deadline_);
         co_await timer_.async_wait(no_throw);
-        if (!over_ && steady::now() < deadline_ && stream_.next_layer().is_open()) continue;
+        if (!over_ && steady::now() < deadline_ && wire().is_open()) continue;
         break;
     }
     if (!over_) cut();
 }
 
 asio::awaitable<void> visitor::run() {
-    const auto [failed] = co_await stream_.async_handshake(asio::ssl::stream_base::server, no_throw);
+    const auto [silent] = co_await socket_.async_wait(socket::wait_read, no_throw);
+    if (silent || over_) {
+        over_ = true;
+        cut();
+        co_return;
+    }
+    stream_.emplace(std::move(socket_), *tls_);
+    const auto [failed] = co_await stream_->async_handshake(asio::ssl::stream_base::server, no_throw);
     bool again = !failed;
     while (again) again = co_await one_request();
     co_await say_goodbye();
@@ -93,19 +100,19 @@ asio::awaitable<void> visitor::run() {
 }
 
 asio::awaitable<void> visitor::say_goodbye() {
-    if (!stream_.next_layer().is_open() || cut_short_) co_return;
+    if (!wire().is_open() || cut_short_) co_return;
     within(engine_.options.limits.linger);
     // Closing with bytes unread would reset the connection, and the refusal on its way with it.
     std::vector<char> rest(unread_ ? piece : 0);
     while (unread_) {
-        const auto [e, n] = co_await stream_.async_read_some(asio::buffer(rest), no_throw);
+        const auto [e, n] = co_await stream_->async_read_some(asio::buffer(rest), no_throw);
         if (e) unread_ = false;
     }
-    co_await stream_.async_shutdown(no_throw);
+    co_await stream_->async_shutdown(no_throw);
 }
 
 asio::awaitable<bool> visitor::send(asio::const_buffer b) {
-    const auto [e, n] = co_await asio::async_write(stream_, b, no_throw);
+    const auto [e, n] = co_await asio::async_write(*stream_, b, no_throw);
     still_alive();
     co_return !e;
 }
@@ -120,7 +127,7 @@ asio::awaitable<bool> visitor::one_request() {
     auto parser = std::make_unique<request_parser>();
     parser->header_limit(static_cast<std::uint32_t>(engine_.options.limits.head_bytes));
     parser->body_limit(boost::none);
-    const auto [e, n] = co_await http::async_read_header(stream_, buffer_, *parser, no_throw);
+    const auto [e, n] = co_await http::async_read_header(*stream_, buffer_, *parser, no_throw);
     if (e == http::error::header_limit) {
         co_await refuse(431, "the request's head is larger than this door takes");
         co_return false;
@@ -197,7 +204,7 @@ asio::awaitable<void> visitor::copy_request_body(std::shared_ptr<exchange> x) {
     auto& body = x->request->get().body();
     while (!x->request->is_done()) {
         body.data = data.data(), body.size = data.size(), body.more = true;
-        auto [e, n] = co_await http::async_read_some(stream_, buffer_, *x->request, no_throw);
+        auto [e, n] = co_await http::async_read_some(*stream_, buffer_, *x->request, no_throw);
         if (e == http::error::need_buffer) e = {};
         if (e) co_return x->tunnel.close();
         still_alive();
@@ -280,7 +287,7 @@ asio::awaitable<bool> visitor::copy_answer(exchange& x) {
             const auto line = chunk_line(got);
             const std::array<asio::const_buffer, 3> parts{asio::buffer(line.data(), std::char_traits<char>::length(line.data())),
                                                           asio::buffer(data.data(), got), asio::buffer("\r\n", 2)};
-            const auto [wrong, w] = co_await asio::async_write(stream_, parts, no_throw);
+            const auto [wrong, w] = co_await asio::async_write(*stream_, parts, no_throw);
             good = !wrong;
             still_alive();
         } else {
@@ -317,7 +324,7 @@ asio::awaitable<void> visitor::copy_raw_up(std::shared_ptr<exchange> x) {
     }
     std::vector<char> data(piece);
     for (;;) {
-        const auto [e, n] = co_await stream_.async_read_some(asio::buffer(data), no_throw);
+        const auto [e, n] = co_await stream_->async_read_some(asio::buffer(data), no_throw);
         if (e) break;
         still_alive();
         const auto [failed, w] = co_await asio::async_write(x->tunnel, asio::buffer(data.data(), n), no_throw);

@@ -1,5 +1,7 @@
 // One visitor's HTTPS connection: each request finds its tunnel by its Host, and gets a channel of its own.
 #pragma once
+#include <optional>
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -44,11 +46,13 @@ private:
     }
     void still_alive() { within(engine_.options.limits.idle_visitor); }
     void cut();
+    socket& wire() { return stream_ ? stream_->next_layer() : socket_; }
 
     engine& engine_;
     strand strand_;
     std::shared_ptr<asio::ssl::context> tls_;
-    asio::ssl::stream<socket> stream_;
+    socket socket_;                                   // until it has said something: TLS is most of what a visitor costs
+    std::optional<asio::ssl::stream<socket>> stream_; // from then on
     const tcp::endpoint from_;
     asio::steady_timer timer_;
     steady::time_point deadline_;

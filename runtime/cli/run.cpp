@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -25,6 +26,14 @@ void context::print(const value& v, const std::function<std::string(const value&
 
 namespace {
 
+// The doors let in as many as backends/limits.hpp says; the usual soft limit of descriptors is 1,024.
+void take_descriptors() {
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    files.rlim_cur = std::min<rlim_t>(files.rlim_max, 65'536);
+    ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 // Signals are taken by one thread that only waits for them, so that nothing runs in a handler.
 int run_node(const std::filesystem::path& file) {
     auto config = read_config(file);
@@ -40,6 +49,7 @@ int run_node(const std::filesystem::path& file) {
     spdlog::set_default_logger(spdlog::stderr_logger_mt("souk"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
     spdlog::flush_on(spdlog::level::info);
+    take_descriptors();
     int status = 0;
     try {
         const auto name = config->name;

@@ -10,22 +10,10 @@
 #include <string>
 #include <vector>
 
+#include <souk/backends/limits.hpp>
 #include <souk/messages/actors.hpp>
 
 namespace souk {
-
-struct cluster_limits {
-    std::uint32_t frame_bytes = 4u << 20;
-    std::size_t unsent_bytes = 256u << 20;     // waiting for one peer to take them; more and the link is cut
-    std::size_t handshakes = 32;               // under way at once
-    std::size_t links = 256;
-    std::size_t links_per_address = 64;
-    std::chrono::milliseconds handshake_within{5'000}, dial_within{5'000};
-    std::chrono::milliseconds heartbeat{1'000}, lost_after{5'000};
-    std::chrono::milliseconds redial_first{250}, redial_at_most{10'000};
-    std::size_t pending = 10'000;              // requests under way to one remote role; more are failed at once
-    std::chrono::milliseconds longest_request{60'000};
-};
 
 struct link_view {
     std::string node, owner, address, state;   // "up", "down", "dialling"

@@ -20,6 +20,7 @@ public:
     void stop();               // SIGTERM, SIGKILL after 5 s
     bool running();            // reaps it when it has ended
     int status() const { return status_; }
+    pid_t pid() const { return pid_; }
     const std::string& name() const { return name_; }
     const std::filesystem::path& log() const { return log_; }
     void release() { pid_ = -1; } // it lives on without us

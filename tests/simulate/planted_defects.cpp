@@ -48,24 +48,16 @@ TEST_CASE("every planted defect is found") {
     });
 }
 
-// A single message that does not take its usual course, on one of the paths, is enough for those that wait for just that.
-TEST_CASE("a wrong turn of one message brings defects to light") {
-    for (const auto d : {defect::effect_before_intent, defect::nonce_not_derived, defect::unknown_is_failed, defect::early_absence, defect::end_unconfirmed, defect::refund_forgotten}) {
-        planted_defect = d;
-        std::string found;
-        std::size_t tried = 0;
-        for (const auto& way : paths()) {
-            const auto usual = live(way, {});
-            if (!usual.broken.empty()) found = way.name + ": " + usual.broken.front();
-            for (std::size_t i = 0; i < usual.messages.size() && found.empty(); ++i)
-                for (const auto& f : fates(usual.messages[i].second)) {
-                    const auto e = live(way, {{i + 1, f}});
-                    ++tried;
-                    if (!e.broken.empty() && found.empty()) found = way.name + "; " + text_of({i + 1, f}) + ": " + e.broken.front();
-                }
-            if (!found.empty()) break;
-        }
-        planted_defect = defect::none;
-        MESSAGE(boost::describe::enum_to_string(d, "?") << ": " << (found.empty() ? "not found" : found) << " (after " << tried << ")");
-    }
+// One message that takes a wrong turn, on a path that is otherwise undisturbed, is enough for what only waits for that.
+TEST_CASE("an answer that is misunderstood is found by one message that is late") {
+    planted_defect = defect::unknown_is_failed;
+    const auto& way = paths().front();
+    const auto usual = live(way, {});
+    std::vector<std::string> found;
+    for (std::size_t i = 0; i < usual.messages.size() && found.empty(); ++i)
+        for (const auto& f : fates(usual.messages[i].second))
+            for (auto& b : live(way, {{i + 1, f}}).broken) found.push_back(text_of({i + 1, f}) + ": " + b);
+    planted_defect = defect::none;
+    REQUIRE(!found.empty());
+    MESSAGE(found.front());
 }

@@ -112,8 +112,11 @@ TEST_CASE("with compaction a journal grows by what ended, not by how it came to 
         {
             sqlite_journal log(home / "journal.db");
             for (int round = 0; round < 40; ++round) {
+                inbox<int> done;
                 for (int i = 0; i < 25; ++i)
-                    kept(log, with_snapshot(facts("lease/" + std::to_string(round) + '-' + std::to_string(i), 0, std::vector<std::string>(12, std::string(400, 'f'))), std::string(600, 's'), true));
+                    log.append(with_snapshot(facts("lease/" + std::to_string(round) + '-' + std::to_string(i), 0, std::vector<std::string>(12, std::string(400, 'f'))), std::string(600, 's'), true),
+                               [&, i](append_answer) { done.put(i); });
+                for (int i = 0; i < 25; ++i) done.take();
                 while (compacts && log.compact(long_ago + 1h) > 0) {}
             }
         } // closing writes all into the file
