@@ -137,6 +137,18 @@ void bring_local_messages() {
 #endif
 }
 
+// To be called before the actor system is constructed: with `caf::id_block::souk` and the blocks of an embedder's own. Twice is once.
+template <class... Blocks>
+void add_message_types([[maybe_unused]] caf::actor_system_config& config) {
+#if SOUK_CAF_1
+    caf::core::init_global_meta_objects();
+    (caf::init_global_meta_objects<Blocks>(), ...);
+    detail::local_type::add_all();
+#else
+    (config.add_message_types<Blocks>(), ...);
+#endif
+}
+
 // -- typed interfaces -----------------------------------------------------------------------------------------------------
 #if SOUK_CAF_1
 template <class... Fs>
