@@ -48,13 +48,30 @@ namespace detail {
 template <class Inspector, class T>
 auto inspect_as_text(Inspector& f, T& x) {
 #if SOUK_CAF_1
-    auto get = [&x] { return encode_described(x); };
-    auto set = [&x](std::string bytes) {
+    if constexpr (!Inspector::is_loading) {
+        std::string bytes;
+        if (f.has_human_readable_format()) {
+            bytes = to_json(to_value(x));
+        } else {
+            try {
+                bytes = encode_described(x);
+            } catch (const std::logic_error& e) { // a text that is no UTF-8, say
+                f.emplace_error(caf::sec::invalid_argument, e.what());
+                return false;
+            }
+        }
+        return f.object(x).fields(f.field("cbor", bytes));
+    } else {
+        std::string bytes;
+        if (!f.object(x).fields(f.field("cbor", bytes))) return false;
         auto read = decode_described<T>(bytes, missing_fields::take_default);
-        if (read) x = std::move(*read);
-        return read.has_value();
-    };
-    return f.object(x).fields(f.field("cbor", get, set));
+        if (!read) {
+            f.emplace_error(caf::sec::invalid_argument, read.error().text);
+            return false;
+        }
+        x = std::move(*read);
+        return true;
+    }
 #else
     using outcome = typename Inspector::result_type;
     if constexpr (std::is_same_v<outcome, void>) { // for people
