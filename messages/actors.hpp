@@ -536,3 +536,13 @@ CAF_BEGIN_TYPE_ID_BLOCK(souk, caf::first_custom_type_id)
     CAF_ADD_TYPE_ID(souk, (souk::proxied_answer))
     CAF_ADD_TYPE_ID(souk, (souk::offers))
 CAF_END_TYPE_ID_BLOCK(souk)
+
+namespace souk {
+
+// Numbers of Souk's own: the messages above, then those that stay inside a process (actors/common/local_messages.hpp). A program with
+// messages of its own numbers them from `first_free_type_id` on.
+inline constexpr caf::type_id_t first_local_type_id = caf::first_custom_type_id + 100;
+inline constexpr caf::type_id_t first_free_type_id = caf::first_custom_type_id + 200;
+static_assert(caf::id_block::souk::end <= first_local_type_id);
+
+} // namespace souk

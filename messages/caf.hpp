@@ -10,6 +10,13 @@
 #include <type_traits>
 #include <utility>
 
+#include <caf/config.hpp>
+#if CAF_MAJOR_VERSION >= 1 // CAF_VERSION is 1706 in 0.17.6 but octal 0100 in 1.1.0: never compare it
+#    define SOUK_CAF_1 1
+#else
+#    define SOUK_CAF_1 0
+#endif
+
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
@@ -20,15 +27,13 @@
 #include <caf/typed_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
+#if SOUK_CAF_1
+#    include <caf/anon_mail.hpp>
+#    include <caf/init_global_meta_objects.hpp>
+#endif
 
 #include <souk/messages/described.hpp>
 #include <souk/messages/json.hpp>
-
-#if CAF_MAJOR_VERSION >= 1 // CAF_VERSION is 1706 in 0.17.6 but octal 0100 in 1.1.0: never compare it
-#    define SOUK_CAF_1 1
-#else
-#    define SOUK_CAF_1 0
-#endif
 
 namespace souk {
 
@@ -43,13 +48,30 @@ namespace detail {
 template <class Inspector, class T>
 auto inspect_as_text(Inspector& f, T& x) {
 #if SOUK_CAF_1
-    auto get = [&x] { return encode_described(x); };
-    auto set = [&x](std::string bytes) {
+    if constexpr (!Inspector::is_loading) {
+        std::string bytes;
+        if (f.has_human_readable_format()) {
+            bytes = to_json(to_value(x));
+        } else {
+            try {
+                bytes = encode_described(x);
+            } catch (const std::logic_error& e) { // a text that is no UTF-8, say
+                f.emplace_error(caf::sec::invalid_argument, e.what());
+                return false;
+            }
+        }
+        return f.object(x).fields(f.field("cbor", bytes));
+    } else {
+        std::string bytes;
+        if (!f.object(x).fields(f.field("cbor", bytes))) return false;
         auto read = decode_described<T>(bytes, missing_fields::take_default);
-        if (read) x = std::move(*read);
-        return read.has_value();
-    };
-    return f.object(x).fields(f.field("cbor", get, set));
+        if (!read) {
+            f.emplace_error(caf::sec::invalid_argument, read.error().text);
+            return false;
+        }
+        x = std::move(*read);
+        return true;
+    }
 #else
     using outcome = typename Inspector::result_type;
     if constexpr (std::is_same_v<outcome, void>) { // for people
@@ -78,6 +100,70 @@ auto inspect_as_text(Inspector& f, T& x) {
 template <class Inspector, message_struct T>
 auto inspect(Inspector& f, T& x) {
     return detail::inspect_as_text(f, x);
+}
+
+// Other messages stay inside one process. They may hold anything and are never serialised: SOUK_LOCAL_MESSAGE, at the end of this
+// file, says so of a type that has a number in a CAF type-id block. Only CAF 1.x has a use for the number, but both versions ask for
+// it: what is built every day is 0.17.
+template <class T>
+concept numbered_message = requires { caf::type_id<T>::value; };
+
+#if SOUK_CAF_1
+namespace detail {
+// CAF 1.x moves and copies messages by a table that must be full before there is an actor system. A block fills it where all of its
+// types are complete, and these are complete nowhere together. So each actor brings those that its interface names, before `main`.
+class local_type {
+public:
+    local_type(caf::type_id_t id, caf::detail::meta_object how) : id_(id), how_(how), next_(std::exchange(first_, this)) {}
+    local_type(const local_type&) = delete;
+    local_type& operator=(const local_type&) = delete;
+    static void add_all() {
+        for (const auto* x = first_; x; x = x->next_) caf::detail::set_global_meta_objects(x->id_, caf::make_span(&x->how_, 1));
+    }
+
+private:
+    static inline constinit const local_type* first_ = nullptr;
+    caf::type_id_t id_;
+    caf::detail::meta_object how_;
+    const local_type* next_;
+};
+template <class T>
+inline const local_type local_type_of{caf::type_id_v<T>, caf::detail::make_meta_object<T>(caf::type_name_v<T>)};
+
+template <class T>
+void bring() {
+    if constexpr (caf::allowed_unsafe_message_type<T>::value) static_cast<void>(&local_type_of<T>);
+}
+template <class... R, class... As>
+void bring_all(caf::result<R...> (*)(As...)) {
+    (bring<R>(), ...);
+    (bring<As>(), ...);
+}
+template <class... Fs>
+void bring_all(caf::type_list<Fs...>) {
+    (bring_all(static_cast<Fs*>(nullptr)), ...);
+}
+} // namespace detail
+#endif
+
+// For the constructor of every actor that is not an `actor_of`.
+template <class Handle>
+void bring_local_messages() {
+#if SOUK_CAF_1
+    detail::bring_all(typename Handle::signatures{});
+#endif
+}
+
+// To be called before the actor system is constructed: with `caf::id_block::souk` and the blocks of an embedder's own. Twice is once.
+template <class... Blocks>
+void add_message_types([[maybe_unused]] caf::actor_system_config& config) {
+#if SOUK_CAF_1
+    caf::core::init_global_meta_objects();
+    (caf::init_global_meta_objects<Blocks>(), ...);
+    detail::local_type::add_all();
+#else
+    (config.add_message_types<Blocks>(), ...);
+#endif
 }
 
 // -- typed interfaces -----------------------------------------------------------------------------------------------------
@@ -165,7 +251,9 @@ class actor_of final : public State::handle::base {
 
 public:
     template <class... Ts>
-    explicit actor_of(caf::actor_config& cfg, Ts&&... xs) : base(cfg), state_(std::in_place, this, std::forward<Ts>(xs)...) {}
+    explicit actor_of(caf::actor_config& cfg, Ts&&... xs) : base(cfg), state_(std::in_place, this, std::forward<Ts>(xs)...) {
+        bring_local_messages<typename State::handle>();
+    }
     const char* name() const override { return State::name; }
     void on_exit() override {
         state_.reset(); // members may hold handles that make a cycle
@@ -181,7 +269,11 @@ private:
 
 } // namespace souk
 
-// Stays inside one process: never serialised, so it needs no type id.
-#define SOUK_LOCAL_MESSAGE(...) \
-    template <>                 \
-    struct caf::allowed_unsafe_message_type<__VA_ARGS__> : std::true_type {};
+// Stays inside one process. A template of messages is named as it is specialised: its parameters, then its name with them.
+#define SOUK_LOCAL_MESSAGE(...) SOUK_LOCAL_MESSAGE_TEMPLATE((), __VA_ARGS__)
+#define SOUK_LOCAL_MESSAGE_TEMPLATE(parameters, ...)                                                                              \
+    template <SOUK_WITHOUT_PARENTHESES parameters>                                                                                \
+    struct caf::allowed_unsafe_message_type<__VA_ARGS__> : std::true_type {                                                       \
+        static_assert(souk::numbered_message<__VA_ARGS__>, "a local message needs a number: actors/common/local_messages.hpp");   \
+    };
+#define SOUK_WITHOUT_PARENTHESES(...) __VA_ARGS__

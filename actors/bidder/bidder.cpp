@@ -63,17 +63,11 @@ result<lease::terms> terms_for(const bidder_options& o, const strong_ref& rfp, c
     return t;
 }
 
-namespace {
-
-using namespace std::chrono_literals;
-using phase = lease::phase;
-
 struct lease_changed {
     std::string key;
     lease::state now;
 };
 
-} // namespace
 } // namespace souk
 
 SOUK_LOCAL_MESSAGE(souk::lease_changed)
@@ -81,6 +75,9 @@ SOUK_LOCAL_MESSAGE(souk::lease_changed)
 namespace souk {
 
 namespace {
+
+using namespace std::chrono_literals;
+using phase = lease::phase;
 
 using own_interface = extended<bidder_actor, caf::result<void>(lease_changed), caf::result<void>(turn)>;
 

@@ -3,7 +3,7 @@
 #pragma once
 #include <functional>
 
-#include <souk/messages/caf.hpp>
+#include <souk/actors/common/local_messages.hpp>
 
 namespace souk {
 

@@ -18,7 +18,7 @@ struct answer {
     std::optional<refusal> refused;
 };
 
-template <entity E>
+template <class E>
 struct input { // what comes back from outside, possibly from another thread
     struct journalled { append_answer answer; };
     struct heard { std::string effect; typename E::command outcome; };

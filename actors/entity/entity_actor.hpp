@@ -4,12 +4,12 @@
 #include <map>
 #include <memory>
 
+#include <souk/actors/common/local_messages.hpp>
 #include <souk/actors/entity/engine.hpp>
-#include <souk/messages/caf.hpp>
 
 namespace souk {
 
-template <entity E>
+template <class E>
 struct order {
     std::string key;
     typename E::command what;
@@ -17,21 +17,34 @@ struct order {
 struct wake_up {
     instant armed;
 };
-template <entity E>
+template <class E>
 struct state_query {
     std::string key;
 };
-template <entity E>
+template <class E>
 struct state_answer { // empty: not live here (unknown, or ended: the journal has its past)
     std::optional<typename E::state> found;
 };
 
-template <entity E>
+template <class E>
 struct states_query {};
-template <entity E>
+template <class E>
 struct states_answer { // all that are live in one shard
     std::vector<std::pair<std::string, typename E::state>> found;
 };
+
+} // namespace souk
+
+SOUK_LOCAL_MESSAGE(souk::answer)
+SOUK_LOCAL_MESSAGE(souk::wake_up)
+SOUK_LOCAL_MESSAGE_TEMPLATE((class E), souk::order<E>)
+SOUK_LOCAL_MESSAGE_TEMPLATE((class E), souk::input<E>)
+SOUK_LOCAL_MESSAGE_TEMPLATE((class E), souk::state_query<E>)
+SOUK_LOCAL_MESSAGE_TEMPLATE((class E), souk::state_answer<E>)
+SOUK_LOCAL_MESSAGE_TEMPLATE((class E), souk::states_query<E>)
+SOUK_LOCAL_MESSAGE_TEMPLATE((class E), souk::states_answer<E>)
+
+namespace souk {
 
 template <entity E>
 using entity_handle = typed_actor<
@@ -63,6 +76,7 @@ class entity_actor final : public entity_handle<E>::base {
 public:
     // `streams` are the entities that this shard owns from the start.
     entity_actor(caf::actor_config& cfg, footing<E> on, saved streams) : base(cfg), now_(on.now), streams_(std::move(streams)) {
+        bring_local_messages<handle>();
         const auto self = handle{this};
         engine_ = std::make_unique<engine<E, Rules>>(
             ports<E>{*on.log, *on.world, now_, [self](input<E> in) { tell(self, std::move(in)); }, std::move(on.changed), std::move(on.trouble)}, on.within);
@@ -185,12 +199,3 @@ private:
 };
 
 } // namespace souk
-
-template <souk::entity E> struct caf::allowed_unsafe_message_type<souk::order<E>> : std::true_type {};
-template <souk::entity E> struct caf::allowed_unsafe_message_type<souk::input<E>> : std::true_type {};
-template <souk::entity E> struct caf::allowed_unsafe_message_type<souk::state_query<E>> : std::true_type {};
-template <souk::entity E> struct caf::allowed_unsafe_message_type<souk::state_answer<E>> : std::true_type {};
-template <souk::entity E> struct caf::allowed_unsafe_message_type<souk::states_query<E>> : std::true_type {};
-template <souk::entity E> struct caf::allowed_unsafe_message_type<souk::states_answer<E>> : std::true_type {};
-SOUK_LOCAL_MESSAGE(souk::answer)
-SOUK_LOCAL_MESSAGE(souk::wake_up)

@@ -7,10 +7,6 @@
 
 namespace souk {
 
-namespace {
-
-using namespace std::chrono_literals;
-
 struct machine_changed {
     std::string key;
     machine::state now;
@@ -24,7 +20,6 @@ struct give_up {
     std::uint64_t waiter = 0;
 };
 
-} // namespace
 } // namespace souk
 
 SOUK_LOCAL_MESSAGE(souk::machine_changed)
@@ -35,6 +30,8 @@ SOUK_LOCAL_MESSAGE(souk::give_up)
 namespace souk {
 
 namespace {
+
+using namespace std::chrono_literals;
 
 using own_interface = extended<launcher_actor, caf::result<void>(machine_changed), caf::result<void>(swept), caf::result<void>(sweep_now), caf::result<void>(give_up)>;
 

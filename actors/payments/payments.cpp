@@ -6,10 +6,6 @@
 
 namespace souk {
 
-namespace {
-
-using namespace std::chrono_literals;
-
 struct payment_changed {
     std::string key;
     payment::state now;
@@ -19,7 +15,6 @@ struct stop_waiting {
     std::uint64_t waiter = 0;
 };
 
-} // namespace
 } // namespace souk
 
 SOUK_LOCAL_MESSAGE(souk::payment_changed)
@@ -28,6 +23,8 @@ SOUK_LOCAL_MESSAGE(souk::stop_waiting)
 namespace souk {
 
 namespace {
+
+using namespace std::chrono_literals;
 
 using own_interface = extended<payments_actor, caf::result<void>(payment_changed), caf::result<void>(stop_waiting)>;
 

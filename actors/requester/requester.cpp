@@ -7,17 +7,11 @@
 
 namespace souk {
 
-namespace {
-
-using namespace std::chrono_literals;
-using phase = purchase::phase;
-
 struct purchase_changed {
     std::string key;
     purchase::state now;
 };
 
-} // namespace
 } // namespace souk
 
 SOUK_LOCAL_MESSAGE(souk::purchase_changed)
@@ -25,6 +19,9 @@ SOUK_LOCAL_MESSAGE(souk::purchase_changed)
 namespace souk {
 
 namespace {
+
+using namespace std::chrono_literals;
+using phase = purchase::phase;
 
 using own_interface = extended<requester_actor, caf::result<void>(purchase_changed), caf::result<void>(turn)>;
 

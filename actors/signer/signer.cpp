@@ -4,19 +4,17 @@
 #include <set>
 #include <utility>
 
+#include <souk/actors/common/local_messages.hpp>
 #include <souk/actors/signer/draft.hpp>
 #include <souk/messages/attest.hpp>
 #include <souk/messages/dag_cbor.hpp>
 
 namespace souk {
 
-namespace {
-
 struct written { // what the repository said of a batch
     std::vector<result<stored_record>> said;
 };
 
-} // namespace
 } // namespace souk
 
 SOUK_LOCAL_MESSAGE(souk::written)

@@ -39,4 +39,4 @@ buyer_actor spawn_buyer(caf::actor_system&, buyer_parts);
 
 } // namespace souk::bench
 
-SOUK_LOCAL_MESSAGE(souk::bench::start_contract)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souk::bench::start_contract)

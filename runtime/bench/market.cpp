@@ -27,7 +27,7 @@ constexpr std::size_t buyers = 4;
 
 struct config : caf::actor_system_config {
     config() {
-        add_message_types<caf::id_block::souk>();
+        souk::add_message_types<caf::id_block::souk>(*this);
         set("logger.verbosity", caf::atom("quiet"));
     }
 };

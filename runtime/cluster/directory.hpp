@@ -41,6 +41,6 @@ directory_handle spawn_directory(caf::actor_system&, directory_parts);
 
 } // namespace souk::carrier
 
-SOUK_LOCAL_MESSAGE(souk::carrier::begin)
-SOUK_LOCAL_MESSAGE(souk::carrier::link_lost)
-SOUK_LOCAL_MESSAGE(souk::carrier::roles_changed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souk::carrier::begin)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souk::carrier::link_lost)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souk::carrier::roles_changed)

@@ -6,7 +6,7 @@ namespace souk {
 
 void prepare(caf::actor_system_config& c, const cluster_limits& l) {
     c.load<caf::io::middleman>();
-    c.add_message_types<caf::id_block::souk>();
+    add_message_types<caf::id_block::souk>(c);
     // CAF's own connection time-out is not used: it also ends dials that have not been answered yet, and never those that never spoke.
     c.set("middleman.heartbeat-interval", caf::timespan(l.heartbeat));
     c.set("middleman.enable-automatic-connections", false);

@@ -25,7 +25,7 @@ struct looked_into : caf::detail::test_actor_clock {
 
 struct universe::config : caf::actor_system_config {
     config() {
-        add_message_types<caf::id_block::souk>();
+        souk::add_message_types<caf::id_block::souk>(*this);
         set("scheduler.policy", caf::atom("testing"));
         set("logger.verbosity", caf::atom("quiet"));
     }

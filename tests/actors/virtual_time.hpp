@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 struct virtual_time {
     struct config : caf::actor_system_config {
         config() {
-            add_message_types<caf::id_block::souk>();
+            souk::add_message_types<caf::id_block::souk>(*this);
             set("scheduler.policy", caf::atom("testing"));
             set("logger.verbosity", caf::atom("quiet"));
         }
