@@ -406,6 +406,10 @@ struct route_claim {
     bool up = true;
 };
 BOOST_DESCRIBE_STRUCT(route_claim, (), (label, did, handle, service, up))
+struct route_revocation {
+    std::string label, why;
+};
+BOOST_DESCRIBE_STRUCT(route_revocation, (), (label, why))
 struct route_query {
     std::string did; // "": all
 };
@@ -414,8 +418,9 @@ struct route_view {
     std::string label, did, handle, service, url;
     bool up = false;
     instant since;
+    std::string withdrawn; // why the relay took it away; "": it did not
 };
-BOOST_DESCRIBE_STRUCT(route_view, (), (label, did, handle, service, url, up, since))
+BOOST_DESCRIBE_STRUCT(route_view, (), (label, did, handle, service, url, up, since, withdrawn))
 struct route_list {
     std::vector<route_view> all;
 };
@@ -450,6 +455,8 @@ using broker_actor = typed_actor<
     caf::result<login_answer>(login_question),
     // A machine opens or loses a public name. The first account to claim a label keeps it.
     caf::result<kept>(route_claim),
+    // The relay takes a name away: its tunnels are closed, and for a month nobody has it.
+    caf::result<kept>(route_revocation),
     // Public names, and where they stand.
     caf::result<route_list>(route_query),
     // Takes a credential, after verifying it; keeps it.
@@ -535,6 +542,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(souk, caf::first_custom_type_id)
     CAF_ADD_TYPE_ID(souk, (souk::proxied_write))
     CAF_ADD_TYPE_ID(souk, (souk::proxied_answer))
     CAF_ADD_TYPE_ID(souk, (souk::offers))
+    CAF_ADD_TYPE_ID(souk, (souk::route_revocation))
 CAF_END_TYPE_ID_BLOCK(souk)
 
 namespace souk {

@@ -38,6 +38,7 @@ public:
             if (is("POST", "/v1/stop")) return stop_it(*body, std::move(say));
             if (is("POST", "/v1/vouch")) return vouch_for(*body, std::move(say));
             if (is("POST", "/v1/drain")) return pass<host_view>(p_.fleet, "fleet", drain_host{text_of(*body, "host"), flag_of(*body, "on")}, std::move(say));
+            if (is("POST", "/v1/revoke")) return pass<kept>(p_.broker, "tunnel broker", route_revocation{text_of(*body, "label"), text_of(*body, "why")}, std::move(say));
             if (is("POST", "/v1/shutdown")) return say(json(value::map{{"stopping", true}})), p_.stop();
         }
         const auto id = std::string(r.param("id"));

@@ -45,6 +45,7 @@ public:
         return {
             [this](const login_question& q) { return answer<login_answer>([&](auto tell) { log_in(q, std::move(tell)); }); },
             [this](const route_claim& c) { return claim(c); },
+            [this](const route_revocation& r) { return order_route(r.label, route::revoke{r.why}); },
             [this](const route_query& q) -> caf::result<route_list> { return routes_.list(q.did); },
             [this](const credential_grant& g) {
                 return answer<kept>([&](auto tell) { take_grant(g.token, std::move(tell), true); });
@@ -119,8 +120,11 @@ private:
     caf::result<kept> claim(const route_claim& c) {
         if (auto r = check_claim(c); !r) return refusing(r.error());
         if (auto r = routes_.check_room(c); !r) return refusing(r.error());
+        return order_route(c.label, route::claim{c});
+    }
+    caf::result<kept> order_route(const std::string& label, route::command what) {
         auto promise = self_->make_response_promise<kept>();
-        request(*self_, routes_.shard(c.label), route_within, order<route>{c.label, route::claim{c}})
+        request(*self_, routes_.shard(label), route_within, order<route>{label, std::move(what)})
             .then(
                 [promise](answer_to_order& a) mutable {
                     kept k;

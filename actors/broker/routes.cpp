@@ -66,7 +66,7 @@ route_list route_board::list(const std::string& did) const {
         route_view v;
         v.label = s.label, v.did = s.did, v.handle = s.handle, v.service = s.service;
         v.url = "https://" + s.label + '.' + options_.domain + port + '/';
-        v.up = s.at == route::phase::up, v.since = s.since;
+        v.up = s.at == route::phase::up, v.since = s.since, v.withdrawn = s.why;
         out.all.push_back(std::move(v));
     }
     return out;

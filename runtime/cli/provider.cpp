@@ -62,7 +62,7 @@ std::string status_text(const value& v) {
 } // namespace
 
 void add_provider(CLI::App& app, context& c) {
-    static std::string id, host;
+    static std::string id, host, label, why = "withdrawn by this relay";
     static bool off = false;
 
     auto* s = app.add_subcommand("fleet", "the hosts of this fleet");
@@ -90,9 +90,16 @@ void add_provider(CLI::App& app, context& c) {
     s->callback([&c] {
         c.answer(c.ask().get("/v1/routes"), [](const value& v) {
             table t({"NAME", "STATE", "ACCOUNT", "SINCE"});
-            for (const auto& r : list_of(v, "all")) t.row({text_of(r, "url"), text_of(r, "up") == "yes" ? "up" : "down", shortened(text_of(r, "did"), 28), when(r, "since")});
+            for (const auto& r : list_of(v, "all")) t.row({text_of(r, "url"), !text_of(r, "withdrawn").empty() ? "withdrawn" : text_of(r, "up") == "yes" ? "up" : "down", shortened(text_of(r, "did"), 28), when(r, "since")});
             return t.empty() ? std::string("no names\n") : t.text();
         });
+    });
+
+    s = app.add_subcommand("revoke", "take a public name away: its tunnels are closed, and nobody has it for a month");
+    s->add_option("name", label, "its first label, as `souk routes` shows it")->required();
+    s->add_option("--why", why, "what its owner is told")->capture_default_str();
+    s->callback([&c] {
+        c.answer(c.ask().post("/v1/revoke", {{"label", label}, {"why", why}}), [](const value&) { return label + " is withdrawn\n"; });
     });
 
     s = app.add_subcommand("shutdown", "stop the node");

@@ -181,6 +181,24 @@ TEST_CASE_FIXTURE(with_broker, "when the broker starts again no tunnel is open, 
     CHECK(std::count_if(web_name.begin(), web_name.end(), [](const auto& n) { return n.up; }) == 1);
 }
 
+TEST_CASE_FIXTURE(with_broker, "a name that the relay takes away loses its tunnels, and nobody has it for a month") {
+    CHECK(claim(name("web")) == "good");
+    const auto label = name("web").label;
+    const auto take_away = [&] { return code(answer<kept>(broker, route_revocation{label, "abuse"}).refused); };
+    CHECK(take_away() == "good");
+    CHECK(closed == std::vector<std::string>{alice_did});
+    CHECK(take_away() == "good"); // once is enough
+    CHECK(claim(name("web")) == "label_revoked");
+    CHECK(names().at(0).withdrawn == "abuse");
+    CHECK(code(answer<kept>(broker, route_revocation{"nobody--has-this", "abuse"}).refused) == "unknown_name");
+    for (int day = 0; day < 31; ++day) {
+        now += 24h;
+        sched.advance_time(1min);
+        sched.run();
+    }
+    CHECK(claim(name("web")) == "good");
+}
+
 TEST_CASE_FIXTURE(with_broker, "a name that nobody served for a month is let go") {
     claim(name("web"));
     claim(name("web", false));

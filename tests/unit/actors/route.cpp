@@ -47,13 +47,15 @@ TEST_CASE("a name is one account's until it is let go, and nobody takes it from 
         const auto owned = [](const route::state& r) { return r.at == route::phase::up || r.at == route::phase::down || r.at == route::phase::cutting; };
         if (owned(s.before) && owned(s.after)) CHECK((s.after.did == s.before.did && s.after.handle == s.before.handle && s.after.service == s.before.service));
         if (const auto* c = std::get_if<route::claim>(&s.command)) {
+            const bool taken_away = s.before.at == route::phase::cutting || s.before.at == route::phase::withdrawn;
+            if (taken_away) CHECK(s.said.events.empty()); // not even the owner
             if (owned(s.before) && c->what.did != s.before.did) {
                 CHECK(s.said.events.empty());
-                if (c->what.up) CHECK(s.said.refused->code == "label_taken");
+                if (c->what.up) CHECK(s.said.refused->code == (taken_away ? "label_revoked" : "label_taken"));
             }
-            if (s.before.at == route::phase::cutting) CHECK(s.said.events.empty()); // not even the owner, while it is withdrawn
         }
         // It is let go by time or by the relay, when its tunnels are known to be closed; never by a tunnel that breaks.
+        if (s.before.at == route::phase::withdrawn && s.after.at != route::phase::withdrawn) CHECK(std::holds_alternative<deadline_passed>(s.command));
         if (owned(s.before) && !owned(s.after)) {
             const auto* cut = std::get_if<outcome<route::cut>>(&s.command);
             CHECK(((s.before.at == route::phase::down && std::holds_alternative<deadline_passed>(s.command)) || (cut && cut->said == verdict::done)));
