@@ -17,6 +17,7 @@
 #include <souk/runtime/bench/bench.hpp>
 #include <souk/runtime/bench/measure.hpp>
 #include <souk/runtime/bench/scratch.hpp>
+#include <souk/runtime/demo/free_port.hpp>
 #include <souk/runtime/demo/process.hpp>
 
 namespace souk::bench {
@@ -49,11 +50,6 @@ int connect_to(std::uint16_t port) { // -1: nobody there
     if (::connect(fd, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0) return fd;
     ::close(fd);
     return -1;
-}
-std::uint16_t free_port() {
-    std::uint16_t port = 0;
-    ::close(listen_anywhere(port));
-    return port;
 }
 
 // The service at the tunnel's end: answers each connection once its head has come, then closes.
@@ -240,7 +236,7 @@ private:
 
 class stock { // sshd, and ssh -N -R
 public:
-    stock(const fs::path& home, const service& page) : ssh_port_(free_port()), port_(free_port()) {
+    stock(const fs::path& home, const service& page) : ssh_port_(demo::free_port()), port_(demo::free_port()) {
         if (!fs::exists("/usr/sbin/sshd")) throw std::runtime_error("there is no /usr/sbin/sshd to compare with (package openssh-server)");
         if (demo::run_to_end({"/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "sshd_key"}, 20).status != 0) throw std::runtime_error("ssh-keygen failed");
         fs::copy_file(home / "id.pub", home / "authorized");

@@ -1,14 +1,9 @@
 #include <souk/runtime/demo/market.hpp>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <fstream>
 #include <future>
-#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -17,6 +12,7 @@
 #include <souk/runtime/clock.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/runtime/cluster/enrolment.hpp>
+#include <souk/runtime/demo/free_port.hpp>
 
 namespace souk::demo {
 
@@ -30,20 +26,6 @@ const std::string guest_host = "10.0.2.100"; // how a machine sees the host's si
 std::string in_quotes(const std::string& s) { return '"' + s + '"'; }
 
 } // namespace
-
-std::uint16_t free_port() {
-    static std::set<std::uint16_t> given;
-    for (int tries = 0; tries < 100; ++tries) {
-        const int s = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in at{};
-        at.sin_family = AF_INET, at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof at;
-        const bool bound = ::bind(s, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0 && ::getsockname(s, reinterpret_cast<sockaddr*>(&at), &size) == 0;
-        ::close(s);
-        if (bound && given.insert(ntohs(at.sin_port)).second) return ntohs(at.sin_port);
-    }
-    throw std::runtime_error("no free port on 127.0.0.1");
-}
 
 market::market(market_options o) : options_(std::move(o)) {
     fs::create_directories(options_.directory);

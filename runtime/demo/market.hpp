@@ -61,7 +61,4 @@ private:
     std::uint16_t ssh_ = 0, https_ = 0;
 };
 
-// A port that nobody listens on now.
-std::uint16_t free_port();
-
 } // namespace souk::demo

@@ -2,23 +2,14 @@
 
 #include <fstream>
 
+#include <souk/runtime/demo/free_port.hpp>
+
 #include "stranger.hpp"
 
 using namespace hosts;
+using souk::demo::free_port;
 
 namespace {
-
-// A port that was free a moment ago, for those who must know it before the other is there.
-std::uint16_t free_port() {
-    const int s = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in at{};
-    at.sin_family = AF_INET, at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof at;
-    REQUIRE(::bind(s, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0);
-    REQUIRE(::getsockname(s, reinterpret_cast<sockaddr*>(&at), &size) == 0);
-    ::close(s);
-    return ntohs(at.sin_port);
-}
 
 // Connections whose one end is at one of these ports: one row of the kernel's table each, of the two.
 int established(std::uint16_t one, std::uint16_t other) {
@@ -47,7 +38,7 @@ TEST_CASE("a role is found by name, whichever node hosts it, and answers over th
     auto alices = ca.options("alice");
     alices.peers = {at("bob", bob.net->port())};
     host alice(alices);
-    REQUIRE(alice.up("bob"));
+    REQUIRE(alice.up_with("bob", "signer"));
     REQUIRE(bob.up("alice"));
     CHECK(alice.ask("signer", "hello") == "bob signed hello");
 

@@ -20,11 +20,13 @@
 #include <souk/backends/tls/authority.hpp>
 #include <souk/runtime/bench/scratch.hpp>
 #include <souk/runtime/cli/remote.hpp>
+#include <souk/runtime/demo/free_port.hpp>
 #include <souk/runtime/demo/process.hpp>
 
 using namespace souk;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
+using souk::demo::free_port;
 using steady = std::chrono::steady_clock;
 
 namespace {
@@ -37,16 +39,6 @@ sockaddr_in at(std::uint32_t ip, std::uint16_t port) {
     a.sin_family = AF_INET, a.sin_port = htons(port), a.sin_addr.s_addr = htonl(ip);
     return a;
 }
-std::uint16_t free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    auto a = at(INADDR_LOOPBACK, 0);
-    socklen_t size = sizeof a;
-    REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&a), size) == 0);
-    REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&a), &size) == 0);
-    ::close(fd);
-    return ntohs(a.sin_port);
-}
-
 // -- the node that is besieged ---------------------------------------------------------------------------------------------------
 
 class fort {

@@ -21,7 +21,7 @@ check() { # check WHAT CONDITION...
 }
 verdict() { echo "$((count - failed)) passed, $failed failed"; [ "$failed" = 0 ]; }
 until_true() { local n=$1; shift; for _ in $(seq $((n * 5))); do "$@" && return 0; sleep 0.2; done; return 1; } # SECONDS CONDITION...
-port() { local p; for _ in $(seq 100); do p=$((20000 + RANDOM % 40000)); (exec 3<>/dev/tcp/127.0.0.1/$p) 2>/dev/null || { echo $p; return; }; done; }
+port() { local p; for _ in $(seq 100); do p=$((12000 + RANDOM % 20000)); (exec 3<>/dev/tcp/127.0.0.1/$p) 2>/dev/null || { echo $p; return; }; done; }
 authority() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=test CA" -keyout "$dir/ca.key" -out "$dir/ca.crt" 2>/dev/null; }
 certificate() { # NAME [MORE-ALTERNATIVE-NAMES]
     mkdir -p "$dir/$1"
