@@ -30,6 +30,7 @@
 #include <souk/runtime/cluster/system.hpp>
 #include <souk/runtime/control.hpp>
 #include <souk/runtime/doors.hpp>
+#include <souk/runtime/note_feed.hpp>
 
 namespace souk {
 
@@ -85,6 +86,7 @@ public:
     }
     std::int64_t at() const { return at_; }
     void move(std::int64_t to) {
+        if (to <= at_) return;
         at_ = to;
         const auto next = fs::path(file_).concat(".next");
         std::ofstream(next) << to << '\n';
@@ -182,7 +184,9 @@ private:
         start_watches();
     }
     void shut_down() {
+        if (feed_) feed_->close(); // before the watches: one may be waiting to hand something over
         watches_.clear();
+        feed_.reset();
         control_.reset();
         door_.reset();
         tunnels_.reset();
@@ -410,6 +414,7 @@ private:
         if (bidder_)
             for (const auto nsid : {ccrfp::nsid, ccba::nsid, cce::nsid}) wanted.emplace_back(nsid);
         if (wanted.empty()) return;
+        feed_ = std::make_unique<note_feed>(*sys_, requester_, bidder_);
         for (const auto& host : c_.watch) {
             auto cursor = std::make_shared<cursor_file>(c_.directory / ("cursor-" + file_name_of(host)));
             // A host that is watched for the first time may have published just before: what is recent is read, twice does no harm.
@@ -417,10 +422,7 @@ private:
             watches_.push_back(std::make_unique<record_watch>(
                 web_options_, record_watch::options{host, wanted, cursor->at()},
                 [this, cursor](const stored_record& r) {
-                    const record_note note{r.uri.text(), r.cid.text(), encode_dag_cbor(r.value)};
-                    if (requester_) tell(requester_, note);
-                    if (bidder_) tell(bidder_, note);
-                    cursor->move(r.time_us);
+                    feed_->push({r.uri.text(), r.cid.text(), encode_dag_cbor(r.value)}, [cursor, at = r.time_us] { cursor->move(at); });
                 },
                 [host, name = c_.name](bool up, const std::string& why) { spdlog::info("{}: stream of {} is {}{}{}", name, host, up ? "up" : "down", why.empty() ? "" : ": ", why); }));
         }
@@ -459,6 +461,7 @@ private:
     broker_actor broker_;
     std::unique_ptr<tunnel::broker> tunnels_;
     std::unique_ptr<http::server> door_, control_;
+    std::unique_ptr<note_feed> feed_;
     std::vector<std::unique_ptr<record_watch>> watches_;
     std::mutex guard_;
     std::condition_variable woken_;

@@ -1,0 +1,63 @@
+#include <souk/runtime/note_feed.hpp>
+
+namespace souk {
+
+namespace {
+
+constexpr std::chrono::seconds taken_within{30}; // a role that is so far behind has trouble of its own
+
+struct fed {
+    record_note note;
+    std::function<void()> done;
+};
+
+} // namespace
+} // namespace souk
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souk::fed)
+
+namespace souk {
+
+note_feed::note_feed(caf::actor_system& sys, requester_actor requester, bidder_actor bidder) : gate_(std::make_shared<gate>()) {
+    pump_ = sys.spawn<caf::hidden>([requester, bidder](caf::event_based_actor* self) -> caf::behavior {
+        return {[self, requester, bidder](const fed& f) {
+            const auto left = std::make_shared<int>((requester ? 1 : 0) + (bidder ? 1 : 0));
+            const auto one = [left, done = f.done] {
+                if (--*left == 0) done();
+            };
+            const auto hand = [&](const auto& role) {
+                if (role) request(*self, role, taken_within, f.note).then(one, [one](const caf::error&) { one(); });
+            };
+            hand(requester), hand(bidder);
+        }};
+    });
+}
+
+note_feed::~note_feed() {
+    close();
+    caf::anon_send_exit(pump_, caf::exit_reason::user_shutdown);
+}
+
+void note_feed::push(record_note note, std::function<void()> taken) {
+    {
+        std::unique_lock hold(gate_->guard);
+        gate_->moved.wait(hold, [this] { return gate_->closed || gate_->under_way < most; });
+        if (gate_->closed) return;
+        ++gate_->under_way;
+    }
+    tell(pump_, fed{std::move(note), [gate = gate_, taken = std::move(taken)] {
+                        const std::lock_guard hold(gate->guard);
+                        if (gate->closed) return;
+                        taken();
+                        --gate->under_way;
+                        gate->moved.notify_one();
+                    }});
+}
+
+void note_feed::close() {
+    const std::lock_guard hold(gate_->guard);
+    gate_->closed = true;
+    gate_->moved.notify_all();
+}
+
+} // namespace souk
