@@ -227,11 +227,14 @@ void tell(const Dst& dst, Ts&&... xs) { // from no actor
 #endif
 }
 
+// An argument for an actor that is a function and wants none: CAF 0.17 reads through an empty pointer to no arguments.
+struct none_needed {};
+
 // Asks from outside any actor, or from code that must not know its actor. `done` and `failed` run in an actor of their own, which
 // lives for this one question. Unlike a raw request it cannot outlive its deadline.
 template <class Answer, class Dst, class Message>
 void ask(caf::actor_system& sys, const Dst& dst, std::chrono::milliseconds within, Message what, std::function<void(result<Answer>)> then) {
-    auto body = [dst, within, what = std::move(what), then = std::move(then)](caf::event_based_actor* self) mutable {
+    auto body = [dst, within, what = std::move(what), then = std::move(then)](caf::event_based_actor* self, none_needed) mutable {
         if (!dst) return then(refusal{"no_such_role", "no node of this cluster hosts that role now"});
         request(*self, dst, within, std::move(what))
             .then([then](Answer& a) { then(std::move(a)); },
@@ -240,7 +243,7 @@ void ask(caf::actor_system& sys, const Dst& dst, std::chrono::milliseconds withi
                       then(refusal{late ? "request_timeout" : "peer_lost", late ? "no answer in time" : "the actor that was asked is gone or out of reach"});
                   });
     };
-    sys.spawn<caf::hidden>(std::move(body));
+    sys.spawn<caf::hidden>(std::move(body), none_needed{});
 }
 
 // -- actors out of a state class: the same source on both versions ----------------------------------------------------------

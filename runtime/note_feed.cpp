@@ -19,7 +19,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souk::fed)
 namespace souk {
 
 note_feed::note_feed(caf::actor_system& sys, requester_actor requester, bidder_actor bidder) : gate_(std::make_shared<gate>()) {
-    pump_ = sys.spawn<caf::hidden>([requester, bidder](caf::event_based_actor* self) -> caf::behavior {
+    pump_ = sys.spawn<caf::hidden>([requester, bidder](caf::event_based_actor* self, none_needed) -> caf::behavior {
         return {[self, requester, bidder](const fed& f) {
             const auto left = std::make_shared<int>((requester ? 1 : 0) + (bidder ? 1 : 0));
             const auto one = [left, done = f.done] {
@@ -30,7 +30,7 @@ note_feed::note_feed(caf::actor_system& sys, requester_actor requester, bidder_a
             };
             hand(requester), hand(bidder);
         }};
-    });
+    }, none_needed{});
 }
 
 note_feed::~note_feed() {

@@ -220,7 +220,10 @@ lease::state lease::evolve(state s, const event& e) {
             s.at = phase::active, s.receipt = x.ref, s.due = s.ends;
             for (auto* told : {&s.machine.address, &s.machine.host_key, &s.machine.tag, &s.machine.why, &s.accept.ssh_key, &s.accept.seal_to}) let_go(*told);
         },
-        [&](const ending& x) { s.at = phase::ending, s.why = x.why, s.ended = x.at, s.to_refund = x.to_refund, s.due = x.due; },
+        [&](const ending& x) {
+            s.at = phase::ending, s.why = x.why, s.ended = x.at, s.to_refund = x.to_refund, s.due = x.due;
+            let_go(s.what.user_data), let_go(s.what.subject), let_go(s.what.bid); // if it never came to a launch
+        },
         [&](const gone& x) { s.at = x.last ? phase::closed : s.to_refund > 0 ? phase::refunding : phase::stating, s.due = x.due; },
         [&](const refunded& x) { s.at = phase::stating, s.refunded = s.to_refund, s.refund_transaction = x.transaction; },
         [&](const stated& x) { s.at = phase::closed, s.statement = x.ref; },

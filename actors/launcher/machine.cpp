@@ -82,7 +82,7 @@ machine::state machine::evolve(state s, const event& e) {
         [&](const reserved& x) { s.at = phase::reserved, s.room = x.room, s.since = x.at, s.due = x.room.until; },
         [&](const launching& x) { s.at = phase::launching, s.what = x.what, s.since = x.at, s.create_until = s.due = x.not_after; },
         [&](const running& x) { s.at = phase::running, s.where = x.where, s.since = x.at, s.due = s.what.ends, let_go(s.what.user_data), let_go(s.what.ssh_key); },
-        [&](const stopping& x) { s.at = phase::stopping, s.why = x.why, s.since = x.at, s.due = x.look_again; },
+        [&](const stopping& x) { s.at = phase::stopping, s.why = x.why, s.since = x.at, s.due = x.look_again, let_go(s.what.user_data), let_go(s.what.ssh_key); },
         [&](const gone& x) { s.at = phase::gone, s.why = x.why, s.since = x.at; },
         [&](const overdue& x) { s.due = x.look_again, ++s.alarms; });
     return s;

@@ -1,6 +1,7 @@
 #include <souk/actors/requester/purchase.hpp>
 
 #include <souk/actors/common/planted.hpp>
+#include <souk/messages/dag_cbor.hpp>
 
 namespace souk {
 
@@ -15,6 +16,13 @@ constexpr auto pay_within = 5min;      // life of the authorisation
 constexpr auto receipt_within = 20min; // a seller's own deadline to start a machine is shorter
 constexpr auto alarm_every = 10min;
 
+// The machine's document is in the published request: once that is accepted upon, nothing here has a use for it.
+void let_go_of_document(octets& request) {
+    auto v = decode_dag_cbor(request.data);
+    auto* fields = v ? v->as<value::map>() : nullptr;
+    if (fields && fields->erase("user_data") > 0) request = encode_dag_cbor(*v);
+}
+
 struct rules {
     using verdicts = decision<purchase::event>;
     const purchase::state& s;
@@ -23,7 +31,9 @@ struct rules {
     // -- orders ------------------------------------------------------------------------------------------------------
     verdicts operator()(const purchase::open& c) const {
         if (s.at != phase::none) {
-            if (c.what == s.what) return {};
+            auto since = c.what; // what is kept of it
+            let_go_of_document(since.request);
+            if (c.what == s.what || since == s.what) return {};
             return refusal{"purchase_conflict", "this id already stands for another purchase"};
         }
         if (c.what.window_ms < 0 || c.what.window_ms > 24 * 3'600'000) return refusal{"bad_window", "bids are gathered for up to a day"};
@@ -215,7 +225,12 @@ purchase::state purchase::evolve(state s, const event& e) {
         [&](const chosen& x) { s.at = phase::granting, s.chosen = x.which, s.why = x.why, s.due = x.due; },
         [&](const planned& x) { s.at = phase::planned, s.chosen = x.which, s.why = x.why; },
         [&](const granted& x) { s.at = phase::accepting, s.granted = true, s.due = x.due; },
-        [&](const accepted& x) { s.at = phase::paying, s.accept = x.accept, s.authorised = x.for_slice, s.pay_until = s.due = x.pay_until; },
+        [&](const accepted& x) {
+            s.at = phase::paying, s.accept = x.accept, s.authorised = x.for_slice, s.pay_until = s.due = x.pay_until;
+            let_go_of_document(s.what.request);
+            for (std::uint32_t i = 0; i < s.offers.size(); ++i)
+                if (i != s.chosen) let_go(s.offers[i].record);
+        },
         [&](const doubted& x) { s.at = phase::doubting, s.why = x.why, s.due = x.look_again; },
         [&](const paid& x) { s.at = phase::awaiting, s.transaction = x.transaction, s.due = x.receipt_by; },
         [&](const receipt_found& x) { s.receipt = x.receipt; },
@@ -226,6 +241,8 @@ purchase::state purchase::evolve(state s, const event& e) {
         [&](const noted& x) { s.why = x.why; },
         [&](const failed& x) { s.at = phase::failed, s.why = x.why; },
         [&](const overdue& x) { s.due = x.look_again, ++s.alarms; });
+    if (is_final(s)) // what was signed is in the repositories; here is what became of it
+        for (auto& o : s.offers) let_go(o.record);
     return s;
 }
 

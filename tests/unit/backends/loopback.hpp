@@ -58,10 +58,8 @@ template <class T>
 class inbox {
 public:
     void put(T value) {
-        {
-            const std::lock_guard hold(guard_);
-            all_.push_back(std::move(value));
-        }
+        const std::lock_guard hold(guard_); // to the end: whoever takes it may be gone right afterwards, and this with him
+        all_.push_back(std::move(value));
         arrived_.notify_all();
     }
     T take() {

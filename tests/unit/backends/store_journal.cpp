@@ -129,8 +129,8 @@ TEST_CASE("a process that is killed while it compacts has lost nothing") {
     const directory home;
     constexpr int streams = 400;
     {
-        sqlite_journal log(home / "journal.db");
         inbox<int> done;
+        sqlite_journal log(home / "journal.db");
         for (int i = 0; i < streams; ++i)
             log.append(with_snapshot(facts("lease/" + std::to_string(i), 0, {"1", "2", "3", "4"}), "1234", i % 2 == 0), [&, i](append_answer) { done.put(i); });
         for (int i = 0; i < streams; ++i) done.take();
@@ -175,10 +175,10 @@ TEST_CASE("a process that is killed while it compacts has lost nothing") {
 TEST_CASE("a journal says when too much waits to be written") {
     const directory home;
     std::atomic<std::size_t> told = 0;
+    inbox<int> first, go;
     {
         sqlite_journal log(home / "journal.db");
         CHECK_FALSE(log.crowded());
-        inbox<int> first, go;
         log.append(facts("lease/first", 0, {"1"}), [&](append_answer) { first.put(1), go.take(); }); // the writer waits here
         first.take();
         for (std::size_t i = 0; i < sqlite_journal::most_waiting; ++i) log.append(facts("lease/" + std::to_string(i), 0, {"1"}), [&](append_answer a) { told += a.how == stored::yes; });

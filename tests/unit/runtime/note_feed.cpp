@@ -20,7 +20,7 @@ struct slow {
     std::atomic<std::size_t> seen = 0, may = 0;
 };
 bidder_actor spawn_slow(caf::actor_system& sys, slow& s) {
-    return sys.spawn([&s](bidder_actor::pointer) -> bidder_actor::behavior_type {
+    return sys.spawn([&s](bidder_actor::pointer, none_needed) -> bidder_actor::behavior_type {
         return {
             [&s](const record_note&) {
                 while (s.may.load() <= s.seen.load()) std::this_thread::sleep_for(1ms); // a role that has its hands full
@@ -30,7 +30,7 @@ bidder_actor spawn_slow(caf::actor_system& sys, slow& s) {
             [](const contract_query&) -> caf::result<contract_list> { return contract_list{}; },
             [](const contract_order&) -> caf::result<kept> { return kept{}; },
         };
-    });
+    }, none_needed{});
 }
 template <class F>
 bool soon(F so) {
