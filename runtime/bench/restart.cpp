@@ -64,7 +64,7 @@ std::vector<row> restart(const settings& s) {
     const auto found = m.leases();
     if (machines != leases || found != leases)
         throw std::runtime_error("of " + std::to_string(leases) + " leases " + std::to_string(found) + " were there again, with " + std::to_string(machines) + " machines");
-    row r{"SIGKILL to 10,000 leases owned again", owned * 1e3, "ms", raw * 1e3, "reading their facts", 500};
+    row r{"SIGKILL to 10,000 leases owned again", owned * 1e3, "ms", raw * 1e3, "reading their snapshots", 500};
     r.less_is_better = true;
     return {r};
 }
