@@ -12,13 +12,13 @@ struct sum {
     std::atomic<std::uint64_t> runs = 0, delivered = 0;
 };
 
-// On both cores.
-void each(const path& way, const std::vector<std::vector<turn_of_events>>& all, sum& total) {
-    std::atomic<std::size_t> next = 0;
+// On both cores. Where a machine is usually delivered, it is in most of them: nothing is right because nothing happens.
+void each(const path& way, bool delivers, const std::vector<std::vector<turn_of_events>>& all, sum& total) {
+    std::atomic<std::size_t> next = 0, delivered = 0;
     const auto work = [&] {
         for (std::size_t i; (i = next++) < all.size();) {
             const auto e = live(way, all[i]);
-            ++total.runs, total.delivered += e.delivered;
+            ++total.runs, total.delivered += e.delivered, delivered += e.delivered;
             if (e.broken.empty()) continue;
             std::string name = way.name;
             for (const auto& t : all[i]) name += "; " + text_of(t);
@@ -28,6 +28,7 @@ void each(const path& way, const std::vector<std::vector<turn_of_events>>& all, 
     std::thread other(work);
     work();
     other.join();
+    if (delivers) CHECK_MESSAGE(delivered * 2 > all.size(), way.name << ": delivered in " << delivered.load() << " of " << all.size());
 }
 
 } // namespace
@@ -42,10 +43,9 @@ TEST_CASE("each message lost, repeated, overtaken or late: money and machines ar
         for (std::size_t i = 0; i < usual.messages.size(); ++i)
             for (const auto& f : fates(usual.messages[i].second)) all.push_back({{i + 1, f}});
         messages += usual.messages.size();
-        each(way, all, total);
+        each(way, usual.delivered, all, total);
     }
     MESSAGE(paths().size() << " paths, " << messages << " messages, " << total.runs.load() << " orders of things, " << total.delivered.load() << " of them with a machine delivered");
-    CHECK(total.delivered > total.runs / 4);
 }
 
 namespace {
@@ -77,8 +77,7 @@ TEST_CASE("any two messages lost, repeated, overtaken or late: money and machine
             MESSAGE(way.name << ": left out, " << all.size() << " orders of things");
             continue;
         }
-        each(way, all, total), ++walked;
+        each(way, live(way, {}).delivered, all, total), ++walked;
     }
     MESSAGE(walked << " paths, " << total.runs.load() << " orders of things, " << total.delivered.load() << " of them with a machine delivered");
-    CHECK(total.delivered > total.runs / 4);
 }
