@@ -1,4 +1,4 @@
-// Internal. A TLS connection that has said nothing yet: it costs a socket, not the buffers of TLS, which are what most of its memory would be.
+// Internal. A TLS connection that has said nothing whole yet: it costs a socket, not the buffers of TLS, which are what most of its memory would be.
 #pragma once
 #include <souk/backends/http/session.hpp>
 
@@ -11,11 +11,7 @@ public:
 
     void start() override {
         due_in(limits().handshake_within);
-        socket_.async_wait(plain_socket::wait_read, [self = std::static_pointer_cast<lobby>(shared_from_this())](error_code error) {
-            if (self->ended_) return;
-            if (error) return self->end();
-            self->enter();
-        });
+        wait();
     }
     void overdue() override {
         ++door_->count.timed_out;
@@ -30,15 +26,24 @@ public:
     }
 
 private:
+    void wait() {
+        socket_.async_wait(plain_socket::wait_read, [self = std::static_pointer_cast<lobby>(shared_from_this())](error_code error) {
+            if (self->ended_) return;
+            if (error) return self->end();
+            if (!tls::first_record_is_here(self->socket_.native_handle(), self->asked_)) return self->wait();
+            self->enter();
+        });
+    }
     void enter() {
         const auto keep = shared_from_this();
         ended_ = true;
         lane_->leave(this);
-        lane_->admit(std::make_shared<session<tls_stream>>(lane_, door_, std::move(slot_), peer_, tls_stream(std::move(socket_), tls_)));
+        lane_->admit(std::make_shared<session<tls_stream>>(lane_, door_, std::move(slot_), peer_, tls_stream(std::move(socket_), tls_.native_handle())));
     }
 
     plain_socket socket_;
     asio::ssl::context& tls_; // the server's, which outlives its lanes
+    int asked_ = 0;
     bool ended_ = false;
 };
 

@@ -17,6 +17,8 @@ using local = asio::local::stream_protocol;
 
 namespace {
 
+constexpr long record_bytes = 4096; // of TLS, to a peer: one that stops reading holds a record, and the largest would be 16 KiB
+
 // HTTP/1.1 is all that is spoken here; a client that offers it by ALPN is told so, one that offers only others is refused.
 int choose_protocol(SSL*, const unsigned char** out, unsigned char* size, const unsigned char* in, unsigned in_size, void*) {
     static constexpr unsigned char ours[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
@@ -32,7 +34,8 @@ std::optional<asio::ssl::context> make_tls(const server_options& o) {
     if (o.certificate.empty()) return std::nullopt;
     asio::ssl::context tls(asio::ssl::context::tls_server);
     SSL_CTX_set_min_proto_version(tls.native_handle(), TLS1_3_VERSION);
-    SSL_CTX_set_mode(tls.native_handle(), SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(tls.native_handle(), SSL_SESS_CACHE_OFF);  // a session is resumed from its ticket, which costs nothing here
+    SSL_CTX_set_max_send_fragment(tls.native_handle(), record_bytes);
     SSL_CTX_set_alpn_select_cb(tls.native_handle(), choose_protocol, nullptr);
     error_code error;
     tls.use_certificate_chain_file(o.certificate.string(), error);

@@ -1,6 +1,5 @@
 // Internal. One HTTP/1.1 connection: reads a request within its limits, hands it over, writes the answer, goes on.
 #pragma once
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
@@ -19,7 +18,7 @@ public:
     void start() override {
         if constexpr (std::same_as<Stream, tls_stream>) {
             due_in(limits().handshake_within);
-            stream_.async_handshake(asio::ssl::stream_base::server, [self = self()](error_code error) {
+            stream_.async_handshake([self = self()](error_code error) {
                 if (error) self->fail(self->door_->count.malformed);
                 else self->await_request(self->limits().head_within);
             });
@@ -52,7 +51,7 @@ public:
 private:
     enum class phase { handshake, idle, head, body, handling, writing, lingering, ended };
     using parser = beast::http::request_parser<beast::http::string_body>;
-    static constexpr std::size_t head_chunk = 8 * 1024, body_chunk = 64 * 1024, kept_when_idle = 16 * 1024;
+    static constexpr std::size_t head_chunk = 8 * 1024, body_chunk = 64 * 1024, idle_chunk = 1024;
     static constexpr std::size_t small_body = 32 * 1024;   // is copied behind its head: one write, one TLS record or two
     // For the peer to read a refusal before its unread bytes reset the connection.
     static constexpr std::chrono::milliseconds linger{2'000};
@@ -75,7 +74,8 @@ private:
         now_ = phase::idle;
         due_in(within);
         if (buffer_.size()) return feed(); // sent before it was its turn
-        if (buffer_.capacity() > kept_when_idle) buffer_.shrink_to_fit();
+        buffer_.shrink_to_fit(); // many connections say nothing for long, and so hold little; the next request may be as large as the last
+        if (out_.capacity() > idle_chunk) out_ = {};
         read();
     }
     void read() {
@@ -84,7 +84,7 @@ private:
             ++door_->count.oversized;
             return refuse(400, "bad_request", "a line of the request is longer than this door reads");
         }
-        stream_.async_read_some(buffer_.prepare(now_ == phase::body ? body_chunk : head_chunk),
+        stream_.async_read_some(buffer_.prepare(now_ == phase::body ? body_chunk : now_ == phase::idle ? idle_chunk : head_chunk),
                                 [self = self()](error_code error, std::size_t size) {
                                     if (self->now_ == phase::ended || self->now_ == phase::lingering) return;
                                     if (error) return self->end();

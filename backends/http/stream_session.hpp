@@ -1,20 +1,17 @@
 // Internal. A WebSocket that a door has accepted.
 #pragma once
-#include <deque>
-
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <boost/beast/websocket/ssl.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
 #include <souk/backends/http/lane.hpp>
+#include <souk/backends/tls/stream.hpp>
 
 namespace souk::http::internal {
 
 namespace beast = boost::beast;
-using tls_stream = asio::ssl::stream<plain_socket>;
+using tls_stream = tls::stream<plain_socket>;
 using boost::system::error_code;
 using beast_request = beast::http::request<beast::http::string_body>;
 

@@ -26,6 +26,7 @@ using acceptor = asio::basic_socket_acceptor<tcp, strand>;
 std::shared_ptr<asio::ssl::context> make_tls(const broker_options& o) {
     auto tls = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
     tls->set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1 | SSL_OP_NO_RENEGOTIATION | asio::ssl::context::no_compression);
+    SSL_CTX_set_session_cache_mode(tls->native_handle(), SSL_SESS_CACHE_OFF); // a session is resumed from its ticket; those without would be kept here
     tls->use_certificate_chain_file(o.certificate.string());
     tls->use_private_key_file(o.key.string(), asio::ssl::context::pem);
     // A client that offers h2 beside http/1.1 gets what is spoken here.

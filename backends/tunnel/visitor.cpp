@@ -84,14 +84,17 @@ asio::awaitable<void> visitor::watch() {
 }
 
 asio::awaitable<void> visitor::run() {
-    const auto [silent] = co_await socket_.async_wait(socket::wait_read, no_throw);
-    if (silent || over_) {
-        over_ = true;
-        cut();
-        co_return;
+    for (int asked = 0;;) {
+        const auto [silent] = co_await socket_.async_wait(socket::wait_read, no_throw);
+        if (silent || over_) {
+            over_ = true;
+            cut();
+            co_return;
+        }
+        if (tls::first_record_is_here(socket_.native_handle(), asked)) break;
     }
-    stream_.emplace(std::move(socket_), *tls_);
-    const auto [failed] = co_await stream_->async_handshake(asio::ssl::stream_base::server, no_throw);
+    stream_.emplace(std::move(socket_), tls_->native_handle());
+    const auto [failed] = co_await stream_->async_handshake(no_throw);
     bool again = !failed;
     while (again) again = co_await one_request();
     co_await say_goodbye();
@@ -124,6 +127,7 @@ asio::awaitable<void> visitor::refuse(unsigned status, std::string text, bool wi
 }
 
 asio::awaitable<bool> visitor::one_request() {
+    if (buffer_.size() == 0) buffer_.shrink_to_fit(); // he may say nothing for long
     auto parser = std::make_unique<request_parser>();
     parser->header_limit(static_cast<std::uint32_t>(engine_.options.limits.head_bytes));
     parser->body_limit(boost::none);

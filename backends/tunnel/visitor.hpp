@@ -5,11 +5,11 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 
+#include <souk/backends/tls/stream.hpp>
 #include <souk/backends/tunnel/head.hpp>
 #include <souk/backends/tunnel/session.hpp>
 
@@ -52,7 +52,7 @@ private:
     strand strand_;
     std::shared_ptr<asio::ssl::context> tls_;
     socket socket_;                                   // until it has said something: TLS is most of what a visitor costs
-    std::optional<asio::ssl::stream<socket>> stream_; // from then on
+    std::optional<tls::stream<socket>> stream_; // from then on
     const tcp::endpoint from_;
     asio::steady_timer timer_;
     steady::time_point deadline_;

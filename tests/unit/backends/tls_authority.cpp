@@ -2,6 +2,8 @@
 
 #include <fstream>
 
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <sys/stat.h>
 
 #include <souk/backends/http/client.hpp>
@@ -101,6 +103,50 @@ TEST_CASE("our doors speak TLS 1.3 and HTTP/1.1 only, and a stranger's noise cos
     http::client client(bob.trusting());
     CHECK(ask(client, "https://localhost:" + bob.port() + "/") == "200");
     CHECK(bob.door->so_far().malformed >= 3);
+}
+
+TEST_CASE("a megabyte each way over TLS is what it was") {
+    const tls_door files({"bob", {"localhost"}, {}}); // for its certificate
+    http::server_options o;
+    o.certificate = files.home / "door.pem", o.key = files.home / "door.key";
+    const http::server door(o, {[](http::request r, http::responder tell) { tell({200, {}, std::move(r.body)}); }, {}});
+    http::client client(files.trusting());
+    http::call c;
+    c.url = "https://localhost:" + std::to_string(door.port()) + "/", c.method = "POST";
+    for (std::size_t size : {1u, 4'095u, 4'096u, 16'384u, 16'385u, 32'768u, 1u << 20}) {
+        c.body.clear();
+        for (std::size_t i = 0; c.body.size() < size; ++i) c.body += std::to_string(i);
+        c.body.resize(size);
+        const auto got = client.fetch_now(c);
+        REQUIRE(got);
+        CHECK(got->status == 200);
+        CHECK((got->body == c.body)); // too long to print
+    }
+}
+
+TEST_CASE("the first word of TLS is waited for as a whole, however it comes, and not for ever") {
+    const tls_door bob({"bob", {"localhost"}, {}});
+    const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
+    const std::unique_ptr<SSL, decltype(&SSL_free)> client(SSL_new(context.get()), &SSL_free);
+    BIO* out = BIO_new(BIO_s_mem());
+    SSL_set_bio(client.get(), BIO_new(BIO_s_mem()), out);
+    SSL_connect(client.get());
+    char* data = nullptr;
+    const auto size = BIO_get_mem_data(out, &data);
+    const std::string hello(data, static_cast<std::size_t>(size));
+    raw piecemeal(bob.door->port());
+    const int at_once = 1;
+    ::setsockopt(piecemeal.fd(), IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
+    for (const char c : hello) {
+        CHECK(piecemeal.open());
+        piecemeal.say({c});
+    }
+    CHECK(piecemeal.hear("\x16\x03\x03").starts_with("\x16\x03\x03")); // its answer
+    raw leaves(bob.door->port());
+    leaves.say(hello.substr(0, 50));
+    ::shutdown(leaves.fd(), SHUT_WR);
+    leaves.hear(); // to the end
+    CHECK(soon([&] { return bob.door->so_far().malformed == 1; }));
 }
 
 TEST_CASE("a handshake that does not go on is ended in time") {
