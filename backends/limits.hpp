@@ -17,8 +17,14 @@ struct server_limits {
     std::chrono::milliseconds head_within{10'000}, body_within{30'000}, idle{60'000}, write_within{30'000};
     std::chrono::milliseconds handshake_within{5'000};
     std::chrono::milliseconds answer_within{120'000}; // a handler that never answers becomes a 504
-    std::size_t stream_queue_bytes = 4 << 20;         // to one WebSocket reader; a slower one is cut off
-    std::size_t stream_message_bytes = 64 * 1024;     // from one
+    std::size_t streams = 2048;                       // WebSocket readers: half of the places are always left to those who ask
+    std::size_t streams_per_peer = 512;               // when all are taken, the address that holds most of them gives up its oldest
+    std::size_t stream_queue_bytes = 4 << 20;         // to one reader; a slower one is cut off
+    std::size_t stream_total_bytes = 64 << 20;        // to all of them; more, and those who hold most are cut off. It is a page of a record
+                                                      // stream for every second one; what is published now is held once for all
+    std::size_t stream_kernel_bytes = 64 * 1024;      // of the kernel's memory for one (it takes twice that); else megabytes, for who never reads
+    std::chrono::milliseconds stream_write_within{15'000}; // one text, beyond what the kernel holds; the largest record is 3 MiB of it
+    std::size_t stream_message_bytes = 4 * 1024;      // from one: a reader has little to say
 };
 
 } // namespace http

@@ -5,12 +5,16 @@
 #include <unordered_map>
 
 #include <souk/backends/http/server.hpp>
+#include <souk/backends/http/stream_queues.hpp>
 
 namespace souk::http::internal {
 
 struct door {
-    server_options options;
-    handler handle;
+    door(server_options o, handler h) : options(std::move(o)), handle(std::move(h)), streams(options.limits) {}
+
+    const server_options options;
+    const handler handle;
+    stream_queues streams;
 
     struct {
         std::atomic<std::uint64_t> accepted{0}, refused{0}, timed_out{0}, oversized{0}, malformed{0}, answered{0}, open{0},
@@ -48,6 +52,7 @@ public:
         return s;
     }
     explicit operator bool() const { return door_ != nullptr; }
+    const std::string& key() const { return key_; }
 
 private:
     std::shared_ptr<door> door_;

@@ -53,6 +53,22 @@ void lane::sweep() {
     });
 }
 
+void lane::in_turn(std::function<void()> work) {
+    post([this, work = std::move(work)]() mutable {
+        turns_.push_back(std::move(work));
+        if (turns_.size() == 1) take_turn();
+    });
+}
+void lane::take_turn() {
+    asio::post(context_, [this] {
+        if (stopping_) return turns_.clear();
+        const auto work = std::move(turns_.front());
+        work();
+        turns_.pop_front(); // not before: who asks again meanwhile starts no second round
+        if (!turns_.empty()) take_turn();
+    });
+}
+
 std::string_view lane::date() {
     const auto now = std::time(nullptr);
     if (now == dated_) return date_;

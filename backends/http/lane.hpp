@@ -1,6 +1,8 @@
 // Internal. One thread of a door with the connections that live on it. A connection belongs to one lane for life, so its
 // state needs no lock.
 #pragma once
+#include <deque>
+#include <functional>
 #include <thread>
 #include <unordered_map>
 
@@ -65,17 +67,21 @@ public:
     }
 
     void admit(std::shared_ptr<connection>); // on this lane's thread
+    // From any thread: long work in short turns. One is taken at a time, and whoever else has something to do comes in between.
+    void in_turn(std::function<void()>);
     void leave(connection* who) { connections_.erase(who); }
     std::string_view date();                 // of now, for the Date header; good until the next call
 
 private:
     void sweep();
+    void take_turn();
 
     asio::io_context context_{1};
     asio::steady_timer sweeper_{context_};
     std::optional<asio::executor_work_guard<executor>> work_;
     std::unordered_map<connection*, std::shared_ptr<connection>> connections_;
     std::thread thread_;
+    std::deque<std::function<void()>> turns_;
     std::mutex guard_;
     bool stopped_ = false, stopping_ = false, sweeping_ = false;
     std::time_t dated_ = 0;

@@ -70,9 +70,11 @@ std::string peer_key(const asio::ip::address& a) {
 class server::impl : public std::enable_shared_from_this<server::impl> {
 public:
     impl(server_options o, handler h)
-        : door_(std::make_shared<door>()), tls_(make_tls(o)), lanes_(make_lanes(o.threads)), pause_(lanes_.front()->context()) {
-        if (!h.answer) throw std::logic_error("a door without a handler");
-        door_->options = std::move(o), door_->handle = std::move(h);
+        : door_(std::make_shared<door>(std::move(o), std::move(h))),
+          tls_(make_tls(door_->options)),
+          lanes_(make_lanes(door_->options.threads)),
+          pause_(lanes_.front()->context()) {
+        if (!door_->handle.answer) throw std::logic_error("a door without a handler");
         const auto& made = door_->options;
         if (made.unix_socket.empty()) listen_tcp(made.address, made.port);
         else listen_unix(made.unix_socket);
@@ -93,7 +95,7 @@ public:
     std::uint16_t port() const { return port_; }
     counters so_far() const {
         const auto& c = door_->count;
-        return {c.accepted, c.refused, c.timed_out, c.oversized, c.malformed, c.answered, c.open, c.cut_off};
+        return {c.accepted, c.refused, c.timed_out, c.oversized, c.malformed, c.answered, c.open, c.cut_off, door_->streams.readers(), door_->streams.held()};
     }
 
 private:

@@ -13,21 +13,25 @@ namespace souk::http {
 
 struct counters { // since start
     std::uint64_t accepted = 0, refused = 0, timed_out = 0, oversized = 0, malformed = 0, answered = 0, open = 0;
-    std::uint64_t cut_off = 0; // WebSocket readers that did not keep up
+    std::uint64_t cut_off = 0; // WebSocket readers that did not keep up, or had to make room
+    std::uint64_t streams = 0, stream_bytes = 0; // now: WebSocket readers, and what is held for all of them together
 };
 
 // One side of an open WebSocket. Thread-safe. Dropping the last reference does not close it: `close` does.
 class stream {
 public:
     virtual ~stream() = default;
-    virtual void send(std::string text) = 0;
+    virtual void send(std::shared_ptr<const std::string> text) = 0; // what goes to many readers is held, and counted, once
+    void send(std::string text) { send(std::make_shared<const std::string>(std::move(text))); }
     virtual void close(std::string why) = 0;
     virtual std::size_t queued() const = 0; // bytes given to `send` that are not yet with the kernel
+    virtual void again() = 0;               // asks for `drained` once more, when others had their turn
 };
 struct stream_handler { // all on a door thread
     std::function<void(std::string text)> message;
     std::function<void()> closed; // once, last
-    std::function<void()> drained; // all that was sent is with the kernel: a long replay goes on from here. May be empty.
+    // All that was sent is with the kernel: a long replay goes on from here. Told first when the stream is open. May be empty.
+    std::function<void()> drained;
 };
 
 using responder = std::function<void(response)>; // called once, from any thread; dropped uncalled, it answers 500

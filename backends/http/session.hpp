@@ -242,13 +242,26 @@ private:
             handle->detach();
             return write(std::move(*no));
         }
+        auto& streams = door_->streams;
+        // Cut off on its lane, whoever finds that it has to go: he may be speaking to another stream just now.
+        reader_place reader(streams, streams.join(slot_.key(), [on = lane_, weak = std::weak_ptr(handle)] {
+            on->post([weak] {
+                if (const auto one = weak.lock()) one->cut_off();
+            });
+        }));
+        if (!*reader) {
+            ++door_->count.refused;
+            handle->detach();
+            if (const auto& closed = std::get<stream_handler>(what).closed) closed();
+            return write(error_response(503, {"not_now", "this door has no place for another reader; try again later"}));
+        }
         const auto keep = shared_from_this();
         now_ = phase::ended;
         lane_->leave(this);
         ++door_->count.answered;
         lane_->admit(std::make_shared<stream_session<Stream>>(lane_, door_, std::move(slot_), peer_, std::move(stream_),
                                                               std::move(message), std::move(std::get<stream_handler>(what)),
-                                                              std::move(handle)));
+                                                              std::move(handle), std::move(reader)));
     }
 
     Stream stream_;

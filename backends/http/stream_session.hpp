@@ -22,9 +22,11 @@ inline plain_socket& socket_of(tls_stream& s) { return s.next_layer(); }
 class stream_end {
 public:
     virtual ~stream_end() = default;
-    virtual void send(std::string text) = 0;
+    virtual void send(stream_queues::text) = 0;
     virtual void close(std::string why) = 0;
     virtual std::size_t queued() const = 0;
+    virtual void again() = 0;
+    virtual void cut_off() = 0; // on its lane
 };
 
 // What the door's user holds. It may be spoken to before the handshake is done, and after the connection has gone.
@@ -32,12 +34,13 @@ class stream_handle final : public stream {
 public:
     explicit stream_handle(std::size_t most) : most_(most) {}
 
-    void send(std::string text) override {
+    using stream::send;
+    void send(stream_queues::text text) override {
         if (auto to = target()) return to->send(std::move(text));
         const std::lock_guard hold(guard_);
         if (gone_) return;
         if (auto to = to_.lock()) return to->send(std::move(text)); // attached just now
-        waiting_ += text.size();
+        waiting_ += text->size();
         if (waiting_ <= most_) early_.push_back(std::move(text));
     }
     void close(std::string why) override {
@@ -50,10 +53,16 @@ public:
         const std::lock_guard hold(guard_);
         return waiting_;
     }
+    void again() override {
+        if (auto to = target()) to->again(); // one that is not open yet is told when it is
+    }
+    void cut_off() {
+        if (auto to = target()) to->cut_off();
+    }
     void attach(const std::shared_ptr<stream_end>& to) {
         const std::lock_guard hold(guard_);
         for (auto& text : early_) to->send(std::move(text));
-        early_.clear();
+        early_ = {};
         if (waiting_ > most_) to->close("too much was sent before the stream was open");
         else if (early_close_) to->close(std::move(*early_close_));
         to_ = to;
@@ -61,7 +70,7 @@ public:
     void detach() {
         const std::lock_guard hold(guard_);
         gone_ = true, waiting_ = 0;
-        early_.clear(), to_.reset();
+        early_ = {}, to_.reset();
     }
 
 private:
@@ -73,29 +82,49 @@ private:
     const std::size_t most_;
     mutable std::mutex guard_;
     std::weak_ptr<stream_end> to_;
-    std::vector<std::string> early_;
+    std::vector<stream_queues::text> early_;
     std::optional<std::string> early_close_;
     std::size_t waiting_ = 0;
     bool gone_ = false;
+};
+
+// A reader's place among those of its door; given back when dropped.
+class reader_place {
+public:
+    reader_place() = default;
+    reader_place(stream_queues& all, stream_queues::reader who) : all_(&all), who_(who) {}
+    reader_place(reader_place&& o) noexcept : all_(o.all_), who_(std::exchange(o.who_, 0)) {}
+    reader_place& operator=(reader_place&&) = delete;
+    ~reader_place() { leave(); }
+    void leave() {
+        if (who_) all_->leave(who_); // the number stays, for those who may be asking for it just now; nobody else gets it
+    }
+    stream_queues::reader operator*() const { return who_; }
+
+private:
+    stream_queues* all_ = nullptr;
+    stream_queues::reader who_ = 0;
 };
 
 template <class Stream>
 class stream_session final : public connection, public stream_end {
 public:
     stream_session(std::shared_ptr<lane> where, std::shared_ptr<door> shared, slot place, std::string peer, Stream&& wire,
-                   beast_request asked, stream_handler handler, std::shared_ptr<stream_handle> handle)
+                   beast_request asked, stream_handler handler, std::shared_ptr<stream_handle> handle, reader_place reader)
         : connection(std::move(where), std::move(shared), std::move(place), std::move(peer)),
           ws_(std::move(wire)),
           asked_(std::move(asked)),
           handler_(std::move(handler)),
           handle_(std::move(handle)),
-          most_queued_(limits().stream_queue_bytes) {}
+          reader_(std::move(reader)) {}
 
     void start() override {
         namespace websocket = beast::websocket;
         ws_.set_option(websocket::stream_base::timeout{limits().handshake_within, limits().idle, true});
         ws_.read_message_max(limits().stream_message_bytes);
         ws_.text(true);
+        error_code as_it_is; // a kernel that grants less is no harm
+        beast::get_lowest_layer(ws_).set_option(asio::socket_base::send_buffer_size(static_cast<int>(limits().stream_kernel_bytes)), as_it_is);
         handle_->attach(std::shared_ptr<stream_end>(shared_from_this(), this));
         due_in(limits().handshake_within);
         ws_.async_accept(asked_, [self = self()](error_code error) { self->accepted(error); });
@@ -108,6 +137,7 @@ public:
         if (std::exchange(ended_, true)) return;
         const auto keep = shared_from_this();
         handle_->detach();
+        reader_.leave();
         error_code ignored; // closing what may have gone already
         beast::get_lowest_layer(ws_).close(ignored);
         lane_->leave(this);
@@ -117,13 +147,8 @@ public:
         handler_ = {}; // it may hold what holds this
     }
 
-    void send(std::string text) override {
-        const auto size = text.size();
-        if (queued_.fetch_add(size) + size > most_queued_) return cut_off();
-        {
-            const std::lock_guard hold(guard_);
-            queue_.push_back(std::move(text));
-        }
+    void send(stream_queues::text text) override {
+        door_->streams.push(*reader_, std::move(text));
         wake();
     }
     void close(std::string why) override {
@@ -134,7 +159,14 @@ public:
         }
         wake();
     }
-    std::size_t queued() const override { return queued_; }
+    std::size_t queued() const override { return door_->streams.queued(*reader_); }
+    void again() override {
+        lane_->in_turn([self = self()] { self->tell_drained(); });
+    }
+    void cut_off() override {
+        if (!ended_) ++door_->count.cut_off;
+        end();
+    }
 
 private:
     static constexpr std::chrono::seconds close_within{5};
@@ -150,13 +182,6 @@ private:
             end();
         }
     }
-    void cut_off() {
-        if (cut_.exchange(true)) return;
-        lane_->post([self = self()] {
-            if (!self->ended_) ++self->door_->count.cut_off;
-            self->end();
-        });
-    }
     // Order of sends is the queue's, whichever threads they come from; the lane is woken once for many.
     void wake() {
         if (lane_->here()) return write();
@@ -166,9 +191,11 @@ private:
         if (ended_) return;
         if (error) return end();
         open_ = true;
+        asked_ = {}; // it may be large, and has said what it had to
         not_due();
         read();
         write();
+        tell_drained();
     }
     void read() {
         ws_.async_read(incoming_, [self = self()](error_code error, std::size_t) { self->on_read(error); });
@@ -182,6 +209,7 @@ private:
         }
         std::string text(static_cast<const char*>(incoming_.data().data()), incoming_.size());
         incoming_.clear();
+        incoming_.shrink_to_fit(); // most say nothing more
         guarded([&] {
             if (handler_.message) handler_.message(std::move(text));
         });
@@ -189,28 +217,33 @@ private:
     }
     void write() {
         if (!open_ || writing_ || ended_ || close_sent_) return;
-        {
-            const std::lock_guard hold(guard_);
-            if (queue_.empty()) {
-                if (closing_) send_close();
-                return;
-            }
-            current_ = std::move(queue_.front());
-            queue_.pop_front();
+        const bool last = closing(); // before the queue: what was sent before it goes out first
+        current_ = door_->streams.next(*reader_);
+        if (!current_) {
+            if (last) send_close();
+            return;
         }
         writing_ = true;
-        due_in(limits().write_within);
-        ws_.async_write(asio::buffer(current_), [self = self()](error_code error, std::size_t) { self->written(error); });
+        due_in(limits().stream_write_within);
+        ws_.async_write(asio::buffer(*current_), [self = self()](error_code error, std::size_t) { self->written(error); });
     }
     void written(error_code error) {
         writing_ = false;
-        queued_ -= current_.size();
+        current_ = nullptr;
         if (ended_) return;
+        door_->streams.done(*reader_);
         if (error) return end();
         not_due();
         write();
-        if (writing_ || ended_ || close_sent_ || !handler_.drained) return;
+        tell_drained();
+    }
+    void tell_drained() {
+        if (!open_ || writing_ || ended_ || close_sent_ || !handler_.drained) return;
         guarded([&] { handler_.drained(); });
+    }
+    bool closing() {
+        const std::lock_guard hold(guard_);
+        return closing_.has_value();
     }
     void send_close() {
         close_sent_ = true;
@@ -218,19 +251,17 @@ private:
         ws_.async_close({beast::websocket::close_code::normal, *closing_}, [self = self()](error_code) { self->end(); });
     }
 
-    beast::websocket::stream<Stream> ws_;
+    beast::websocket::stream<Stream, false> ws_; // no deflate: its contexts cost each reader hundreds of kilobytes
     beast_request asked_;
     stream_handler handler_;
     std::shared_ptr<stream_handle> handle_;
+    reader_place reader_; // its queue is the door's
     beast::flat_buffer incoming_;
-    std::string current_;
+    stream_queues::text current_;
     bool open_ = false, writing_ = false, ended_ = false, close_sent_ = false;
 
-    const std::size_t most_queued_;
-    std::atomic<std::size_t> queued_{0};
-    std::atomic<bool> cut_{false}, woken_{false};
-    std::mutex guard_; // over the next two
-    std::deque<std::string> queue_;
+    std::atomic<bool> woken_{false};
+    std::mutex guard_; // over the next
     std::optional<std::string> closing_;
 };
 

@@ -348,7 +348,7 @@ TEST_CASE("a reader that stops reading is cut off, and others are not") {
 TEST_CASE("a reader that takes nothing is cut off by time too") {
     inbox<std::shared_ptr<http::stream>> opened;
     auto o = on_loopback();
-    o.limits.write_within = 200ms, o.limits.stream_queue_bytes = 64 << 20;
+    o.limits.stream_write_within = 200ms, o.limits.stream_queue_bytes = 64 << 20;
     const http::server door(o, echo(&opened));
     raw stuck(door.port());
     stuck.say(upgrade_request);
@@ -375,6 +375,62 @@ TEST_CASE("a message over the limit ends the stream; a refused upgrade is an ans
     CHECK(told.hear("the node is stopping").find("the node is stopping") != std::string::npos);
     const http::server plain(on_loopback(), greeter());
     CHECK(raw(plain.port()).say(upgrade_request).hear("}").starts_with("HTTP/1.1 400 "));
+}
+
+TEST_CASE("readers who take nothing hold no more than the total, and cost those who read nothing") {
+    inbox<std::shared_ptr<http::stream>> opened;
+    auto o = on_loopback();
+    o.limits.stream_total_bytes = 1 << 20;
+    const http::server door(o, echo(&opened));
+    std::vector<raw> stuck;
+    std::vector<std::shared_ptr<http::stream>> to;
+    for (int i = 0; i < 4; ++i) {
+        stuck.emplace_back(door.port()).say(upgrade_request);
+        to.push_back(opened.take());
+    }
+    raw good(door.port());
+    good.say(upgrade_request).hear("hello");
+    const auto to_good = opened.take();
+    REQUIRE(soon([&] {
+        for (const auto& s : to) s->send(std::string(16 * 1024, 'x')); // one of his own for each
+        REQUIRE(door.so_far().stream_bytes <= 1 << 20);
+        return door.so_far().cut_off >= 1;
+    }));
+    to_good->send("still here");
+    CHECK(good.hear("still here").ends_with("still here"));
+    CHECK(soon([&] { return door.so_far().streams == 5 - door.so_far().cut_off; }));
+}
+
+TEST_CASE("what is sent to many is held once, and each of them gets all of it") {
+    inbox<std::shared_ptr<http::stream>> opened;
+    const http::server door(on_loopback(), echo(&opened));
+    std::vector<raw> readers;
+    const auto text = std::make_shared<const std::string>(std::string(3 << 20, 'x') + "end"); // more than the kernel takes
+    for (int i = 0; i < 8; ++i) {
+        readers.emplace_back(door.port()).say(upgrade_request).hear("hello");
+        opened.take()->send(text);
+    }
+    CHECK(soon([&] { return text.use_count() > 8; }));
+    CHECK(door.so_far().stream_bytes >= text->size());
+    CHECK(door.so_far().stream_bytes < text->size() + 10'000);
+    for (auto& r : readers) CHECK(r.hear("end").size() >= text->size());
+    CHECK(soon([&] { return door.so_far().stream_bytes == 0; }));
+    CHECK(soon([&] { return text.use_count() == 1; }));
+}
+
+TEST_CASE("a reader for whom there is no place is told so, and asks in vain only while those who have one share them fairly") {
+    inbox<std::shared_ptr<http::stream>> opened;
+    inbox<std::string> closed;
+    auto o = on_loopback();
+    o.limits.streams = 2;
+    const http::server door(o, echo(&opened, &closed));
+    raw one(door.port()), two(door.port()), three(door.port());
+    one.say(upgrade_request).hear("hello"), two.say(upgrade_request).hear("hello");
+    CHECK(three.say(upgrade_request).hear("}").starts_with("HTTP/1.1 503 ")); // the same address
+    CHECK(closed.take() == "closed");
+    CHECK(door.so_far().refused == 1);
+    CHECK(door.so_far().streams == 2);
+    CHECK(three.say("GET /x HTTP/1.1\r\nHost: h\r\n\r\n").hear("}").find("200 OK") != std::string::npos); // he may still ask
 }
 
 TEST_CASE("drained is told when all is with the kernel, so that a long replay never fills the queue") {
