@@ -2,7 +2,7 @@
 #include <charconv>
 #include <mutex>
 
-#include <souk/backends/records/frame.hpp>
+#include <souk/backends/records/frames.hpp>
 #include <souk/backends/records/network.hpp>
 #include <souk/messages/json.hpp>
 
@@ -13,8 +13,10 @@ using namespace internal;
 namespace {
 
 constexpr std::int64_t usual_page = 50, largest_page = 100, read_at_once = 10;
-constexpr std::size_t enough_page_bytes = 4 << 20, replay_at_once = 32, most_wanted = 100;
-constexpr std::size_t pause_above = 512 * 1024; // bytes that a reader has not taken yet
+constexpr std::size_t enough_page_bytes = 4 << 20, most_wanted = 100;
+// Of a stream, in bytes that the reader has not taken yet: what is live is held for all readers together, a page of a replay for one perhaps.
+constexpr std::size_t pause_above = 512 * 1024, page_bytes = 32 * 1024;
+constexpr std::size_t read_for_replay = 32, looked_at_in_a_turn = 256; // records: a replay that nothing is wanted of must not hold up the door
 
 http::response invalid(std::string why) { return http::error_response(400, {"InvalidRequest", std::move(why)}); }
 http::response json(const value& v) { return http::json_response(200, to_json(v, json_form::atproto)); }
@@ -82,27 +84,25 @@ http::response describe_repo(const repository_door& door, const http::request& r
 // One reader of the stream. Either it replays from the repository, as fast as it reads, or it is live: told by the writer.
 class subscriber : public std::enable_shared_from_this<subscriber> {
 public:
-    subscriber(repository& own, std::shared_ptr<http::stream> to, std::vector<std::string> wanted, std::int64_t cursor)
-        : own_(own), to_(std::move(to)), wanted_(std::move(wanted)), last_us_(cursor), live_(cursor == 0) {}
+    subscriber(repository& own, std::shared_ptr<frame_shelf> frames, std::shared_ptr<http::stream> to, std::vector<std::string> wanted, std::int64_t cursor)
+        : own_(own), frames_(std::move(frames)), to_(std::move(to)), wanted_(std::move(wanted)), last_us_(cursor), live_(cursor == 0) {}
 
-    void start() {
+    void start() { // a replay begins when the stream is open: `drained` says so
         auto ear = own_.listen([weak = weak_from_this()](const stored_record& r) {
             if (const auto self = weak.lock()) self->written(r);
         });
-        {
-            const std::lock_guard hold(guard_);
-            ear_ = std::move(ear);
-        }
-        go_on();
+        const std::lock_guard hold(guard_);
+        ear_ = std::move(ear);
     }
-    // Sends until the reader has enough to do, or until nothing is left: then it is live. A record is in the repository before the
+    // Sends until the reader has a page to take, or until nothing is left: then it is live. A record is in the repository before the
     // writer tells of it, and the telling waits for this lock, so none falls in between.
     void go_on() {
         const std::lock_guard hold(guard_);
-        while (!live_ && ear_ && to_->queued() < pause_above) {
-            const auto batch = own_.since(last_us_, replay_at_once);
-            live_ = batch.empty();
-            for (auto r = batch.begin(); r != batch.end() && to_->queued() < pause_above; ++r) send(*r);
+        for (std::size_t looked_at = 0; !live_ && ear_ && to_->queued() < page_bytes;) {
+            if (looked_at >= looked_at_in_a_turn) return to_->again();
+            const auto batch = own_.since(last_us_, read_for_replay, page_bytes);
+            live_ = batch.empty(), looked_at += batch.size();
+            for (auto r = batch.begin(); r != batch.end() && to_->queued() < page_bytes; ++r) send(*r);
         }
     }
     void stop() {
@@ -120,7 +120,7 @@ private:
     }
     void send(const stored_record& r) {
         last_us_ = r.time_us;
-        if (wants(r.uri.collection)) to_->send(to_frame(r));
+        if (wants(r.uri.collection)) to_->send(frames_->of(r));
     }
     bool wants(std::string_view collection) const {
         return wanted_.empty() || std::any_of(wanted_.begin(), wanted_.end(), [&](std::string_view w) {
@@ -129,6 +129,7 @@ private:
     }
 
     repository& own_;
+    const std::shared_ptr<frame_shelf> frames_;
     const std::shared_ptr<http::stream> to_;
     const std::vector<std::string> wanted_;
     std::mutex guard_;
@@ -138,6 +139,8 @@ private:
 };
 
 } // namespace
+
+std::shared_ptr<frame_shelf> internal::make_frame_shelf() { return std::make_shared<frame_shelf>(); }
 
 std::optional<http::response> repository_door::answer(const http::request& r) const {
     if (r.method != "GET" && r.method != "HEAD") return std::nullopt;
@@ -165,7 +168,7 @@ std::optional<std::variant<http::stream_handler, http::response>> repository_doo
     }
     const auto cursor = r.param("cursor").empty() ? std::optional<std::int64_t>(0) : number(r.param("cursor"));
     if (!cursor) return answer(invalid("cursor is a time in microseconds"));
-    const auto reader = std::make_shared<subscriber>(own, std::move(to), std::move(wanted), *cursor);
+    const auto reader = std::make_shared<subscriber>(own, frames, std::move(to), std::move(wanted), *cursor);
     reader->start();
     return answer(http::stream_handler{[](std::string) {}, [reader] { reader->stop(); }, [reader] { reader->go_on(); }});
 }

@@ -42,6 +42,11 @@ private:
     std::unique_ptr<impl> impl_;
 };
 
+namespace internal {
+class frame_shelf; // frames.hpp: what readers wait for, held once
+std::shared_ptr<frame_shelf> make_frame_shelf();
+} // namespace internal
+
 // The other side of both: the routes that serve a repository. Answers what it knows, std::nullopt else (another door's route).
 //   GET  /xrpc/com.atproto.repo.{getRecord,listRecords,describeRepo}
 //   GET  /.well-known/{did.json,atproto-did}
@@ -53,6 +58,7 @@ struct repository_door {
     repository& own;
     std::function<did_document()> document;
     value plc_log; // null for others
+    std::shared_ptr<internal::frame_shelf> frames = internal::make_frame_shelf();
     std::optional<http::response> answer(const http::request&) const;
     std::optional<std::variant<http::stream_handler, http::response>> upgrade(const http::request&,
                                                                               std::shared_ptr<http::stream>) const;

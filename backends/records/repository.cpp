@@ -99,8 +99,8 @@ public:
     }
     std::optional<stored_record> newest(const std::string& collection) const override { return reader_->newest(did_, collection); }
     std::vector<std::string> collections() const override { return reader_->collections(); }
-    std::vector<stored_record> since(std::int64_t cursor, std::size_t most) const override {
-        return reader_->since(did_, cursor, most);
+    std::vector<stored_record> since(std::int64_t cursor, std::size_t most, std::size_t bytes) const override {
+        return reader_->since(did_, cursor, most, bytes);
     }
 
     std::shared_ptr<void> listen(listener tell) override {
@@ -147,9 +147,9 @@ private:
             if (up) return all(did, up_.bind(collection, cursor, limit));
             return all(did, down_.bind(collection, cursor.empty() ? after_every_rkey : std::string_view(cursor), limit));
         }
-        std::vector<stored_record> since(const std::string& did, std::int64_t cursor, std::size_t most) {
+        std::vector<stored_record> since(const std::string& did, std::int64_t cursor, std::size_t most, std::size_t bytes) {
             const std::lock_guard hold(guard_);
-            return all(did, since_.bind(cursor, static_cast<std::int64_t>(most)));
+            return all(did, since_.bind(cursor, static_cast<std::int64_t>(most)), bytes);
         }
         std::vector<std::string> collections() {
             const std::lock_guard hold(guard_);
@@ -163,15 +163,22 @@ private:
         }
 
     private:
-        static stored_record take(const std::string& did, sqlite::statement& s) {
+        static stored_record take(const std::string& did, sqlite::statement& s, std::size_t* size = nullptr) {
             auto cid = cid::from_bytes(s.text(3));
-            auto what = decode_dag_cbor(s.text(5));
+            const auto bytes = s.text(5);
+            auto what = decode_dag_cbor(bytes);
+            if (size) *size += bytes.size();
             if (!cid || !what) throw std::runtime_error("a record in the repository is damaged: " + s.text(1) + '/' + s.text(2));
             return {{did, s.text(1), s.text(2)}, std::move(*cid), std::move(*what), s.number(0), s.number(4) != 0};
         }
-        static std::vector<stored_record> all(const std::string& did, sqlite::statement& s) {
+        static std::vector<stored_record> all(const std::string& did, sqlite::statement& s, std::size_t bytes = SIZE_MAX) {
             std::vector<stored_record> found;
-            while (s.row()) found.push_back(take(did, s));
+            for (std::size_t size = 0; s.row();) {
+                found.push_back(take(did, s, &size));
+                if (size < bytes) continue;
+                s.reset(); // the rest waits until it is asked for
+                break;
+            }
             return found;
         }
 

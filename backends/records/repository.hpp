@@ -47,8 +47,8 @@ public:
                                             bool oldest_first = false) const = 0;
     virtual std::optional<stored_record> newest(const std::string& collection) const = 0; // by time, not by rkey
     virtual std::vector<std::string> collections() const = 0;
-    // In order of time_us, after `cursor`; at most `most`.
-    virtual std::vector<stored_record> since(std::int64_t cursor, std::size_t most) const = 0;
+    // In order of time_us, after `cursor`; at most `most`, and none after the one with which they come to `bytes`.
+    virtual std::vector<stored_record> since(std::int64_t cursor, std::size_t most, std::size_t bytes = 64 << 20) const = 0;
     // Called after each create and put that changed something, on the writer's thread, in order of time_us. A listener is quick; a
     // blocking write in it is refused: "would_block". Dropping the token ends it: when the drop returns, no call is under way.
     virtual std::shared_ptr<void> listen(listener) = 0;

@@ -93,7 +93,7 @@ std::optional<stored_record> shelf::newest(const std::string& collection) const 
     return std::nullopt;
 }
 
-std::vector<stored_record> shelf::since(std::int64_t cursor, std::size_t most) const {
+std::vector<stored_record> shelf::since(std::int64_t cursor, std::size_t most, std::size_t) const { // all fit
     std::vector<stored_record> found;
     for (auto at = by_time_.upper_bound(cursor); at != by_time_.end() && found.size() < most; ++at)
         found.push_back(all_.at(at->second.first).at(at->second.second));

@@ -30,7 +30,7 @@ public:
     std::vector<stored_record> list(const std::string& collection, std::size_t most, const std::string& cursor, bool oldest_first) const override;
     std::optional<stored_record> newest(const std::string& collection) const override;
     std::vector<std::string> collections() const override { return {}; }
-    std::vector<stored_record> since(std::int64_t cursor, std::size_t most) const override;
+    std::vector<stored_record> since(std::int64_t cursor, std::size_t most, std::size_t bytes = 0) const override;
     std::shared_ptr<void> listen(listener) override { return nullptr; } // streams are made by the books
 
     std::size_t count(const std::string& collection) const;

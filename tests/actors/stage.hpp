@@ -93,7 +93,7 @@ public:
         return found;
     }
     std::vector<std::string> collections() const override { return {}; }
-    std::vector<stored_record> since(std::int64_t, std::size_t) const override { return {}; }
+    std::vector<stored_record> since(std::int64_t, std::size_t, std::size_t) const override { return {}; }
     std::shared_ptr<void> listen(listener) override { return nullptr; }
 
 private:

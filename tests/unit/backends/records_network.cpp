@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include <souk/backends/records/frames.hpp>
 #include <souk/backends/records/network.hpp>
 #include <souk/messages/dag_cbor.hpp>
 #include <souk/messages/json.hpp>
@@ -65,6 +66,12 @@ struct node {
     }
     std::string url() const { return "http://127.0.0.1:" + std::to_string(door->port()); }
 };
+
+std::string subscribe(const std::string& query) {
+    return "GET /subscribe?" + query +
+           " HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+}
 
 // Alice looks at Bob's.
 struct pair {
@@ -308,9 +315,7 @@ TEST_CASE("only the wanted collections come, and replacements are told as update
     CHECK(by_prefix.take().uri.collection == "com.other.note");
     CHECK(by_prefix.take().uri.collection == notes);
     raw bad(bob.door->port());
-    bad.say(
-        "GET /subscribe?cursor=x HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    bad.say(subscribe("cursor=x"));
     CHECK(bad.hear("}").starts_with("HTTP/1.1 400 "));
 }
 
@@ -350,9 +355,51 @@ TEST_CASE("a frame that lies is dropped and counted, and the next is heard") {
     CHECK(watch.refused() == 6);
 }
 
+TEST_CASE("a frame is made once for all who wait for it, and is gone with the last of them") {
+    node bob;
+    const auto r = bob.own->create(notes, "k", note("a")).value();
+    internal::frame_shelf shelf;
+    auto one = shelf.of(r);
+    CHECK(*one == internal::to_frame(r));
+    CHECK(shelf.of(bob.own->since(0, 1).front()) == one); // read again
+    CHECK(shelf.of(bob.own->put(notes, "k", note("b")).value()) != one);
+    CHECK(shelf.size() == 1);
+    one = nullptr;
+    CHECK(shelf.size() == 0);
+}
+
+TEST_CASE("a reader who asks for all of history costs a page of it") {
+    node bob;
+    const std::string big(10'000, 'x');
+    for (int i = 0; i < 400; ++i) REQUIRE(bob.own->create(notes, "", note(big + std::to_string(i))));
+    std::vector<raw> stuck;
+    for (int i = 0; i < 20; ++i) stuck.emplace_back(bob.door->port()).say(subscribe("cursor=1"));
+    inbox<int> got;
+    const record_watch watch(local(), {bob.url(), {notes}, 1}, [&](const stored_record&) { got.put(1); });
+    for (int i = 0; i < 400; ++i) got.take();
+    const auto page = 32 * 1024 + 12'000; // and the frame with which it is full
+    CHECK(bob.door->so_far().streams == 21);
+    CHECK(bob.door->so_far().stream_bytes <= 20 * page);
+    CHECK(bob.door->so_far().stream_bytes > 0);
+}
+
+TEST_CASE("a replay of which nothing is wanted holds nobody up, and goes on live") {
+    node bob;
+    for (int i = 0; i < 1'000; ++i) bob.own->apply({{record_write::kind::create, notes, "", note(std::to_string(i))}}, [](auto) {});
+    REQUIRE(bob.own->create(notes, "", note("last")));
+    raw picky(bob.door->port());
+    picky.say(subscribe("cursor=1&wantedCollections=com.other.note")).hear("\r\n\r\n");
+    http::client web(local());
+    http::call c;
+    c.url = bob.url() + "/.well-known/atproto-did";
+    CHECK(web.fetch_now(c).value().status == 200);
+    REQUIRE(bob.own->create("com.other.note", "", note("for him")));
+    CHECK(picky.hear("for him").find("for him") != std::string::npos);
+}
+
 TEST_CASE("a long replay to a slow reader never overflows, and one that stops is cut off") {
     http::server_limits limits;
-    limits.write_within = 2s; // a watcher on a busy machine may pause for a moment
+    limits.stream_write_within = 2s; // a watcher on a busy machine may pause for a moment
     node bob(limits);
     const std::string big(100'000, 'x');
     for (int i = 0; i < 100; ++i)
@@ -364,9 +411,7 @@ TEST_CASE("a long replay to a slow reader never overflows, and one that stops is
     }
     CHECK(bob.door->so_far().cut_off == 0);
     raw stuck(bob.door->port());
-    stuck.say(
-        "GET /subscribe?cursor=1 HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    stuck.say(subscribe("cursor=1"));
     CHECK(soon([&] { return bob.door->so_far().cut_off == 1; }));
     CHECK(bob.own->create(notes, "", note("the writer was never held up")));
 }

@@ -99,6 +99,19 @@ TEST_CASE("time_us only grows: over restarts, removals and replacements") {
     }
 }
 
+TEST_CASE("a page of what came since ends with its bytes or its number, and the next goes on from there") {
+    const directory home;
+    const auto own = open_repository(home / "records", alice);
+    for (int i = 0; i < 10; ++i) REQUIRE(own->create(notes, "", note(std::string(1'000, 'x') + std::to_string(i))));
+    CHECK(own->since(0, 10, 1).size() == 1); // one at least, or nobody would ever come further
+    const auto page = own->since(0, 10, 2'500);
+    REQUIRE(page.size() == 3);
+    const auto rest = own->since(page.back().time_us, 10, 1 << 20);
+    REQUIRE(rest.size() == 7);
+    CHECK(rest.front().value.text("text").ends_with("3"));
+    CHECK(own->since(0, 4, 1 << 20).size() == 4);
+}
+
 TEST_CASE("what many writers keep is told in order, once each, and all of it is there after a restart") {
     const directory home;
     inbox<std::int64_t> told;
