@@ -108,6 +108,7 @@ struct lease {
     struct watch { // is it still there? Only a confirmed loss counts
         std::string tag, host;
         struct answer { bool gone = false; std::string why; };
+        static constexpr bool looks = true;
         static constexpr std::chrono::milliseconds again_at_most{15'000};
         std::string id() const { return "watch/" + tag; }
     };

@@ -87,7 +87,7 @@ public:
         auto& [own, c] = *cells_.try_emplace(std::move(key)).first;
         load(c, from);
         if (out_.changed) out_.changed(own, c.now, {});
-        if (Rules::asks_again_after_restart && !planted(defect::forgets_at_restart)) settle(own, c);
+        if (Rules::asks_again_after_restart && !planted(defect::forgets_at_restart)) settle(own, c, true);
     }
     void submit(const std::string& of, command what, reply tell) {
         auto& [key, c] = *cells_.try_emplace(of).first;
@@ -99,7 +99,8 @@ public:
     void take(input<E> in) {
         const auto found = cells_.find(in.key);
         if (found == cells_.end()) return; // an answer to an entity that has ended since
-        auto& [key, c] = *found;
+        const auto& key = found->first;
+        auto& c = found->second;
         match(in.what,
               [&](typename input<E>::journalled& x) { journalled(key, c, x.answer); },
               [&](typename input<E>::heard& x) { heard(key, c, x.effect, std::move(x.outcome)); });
@@ -133,6 +134,7 @@ public:
     }
 
 private:
+    using milliseconds = std::chrono::milliseconds;
     struct order { command what; reply tell; };
     struct call { // an effect under way; what it is follows from the state
         std::string id;
@@ -214,7 +216,7 @@ private:
     }
 
     // Brings what is under way in line with what the state asks for. The cell may be gone afterwards.
-    void settle(const std::string& key, cell& c) {
+    void settle(const std::string& key, cell& c, bool restarted = false) {
         auto wanted = E::effects(c.now);
         std::erase_if(c.calls, [&](const call& x) {
             return find(wanted, x.id) == nullptr;
@@ -223,7 +225,8 @@ private:
             auto id = id_of(f);
             if (std::any_of(c.calls.begin(), c.calls.end(), [&](const call& x) { return x.id == id; })) continue;
             c.calls.push_back({std::move(id), {}, 0, false});
-            ask(key, c.calls.back(), f);
+            if (const auto later = restarted ? may_wait(f) : milliseconds{0}; later.count() > 0) c.calls.back().due = out_.now() + share(later, key, c.calls.back());
+            else ask(key, c.calls.back(), f);
         }
         const bool over = E::is_final(c.now);
         ensure(!over || c.calls.empty(), "a final state still wants something done");
@@ -250,20 +253,25 @@ private:
         for (auto& x : c.calls) {
             if (x.id != id || !x.asked) continue;
             x.asked = false;
-            const auto longest = std::visit([&]<class C>(const C&) -> std::chrono::milliseconds {
+            const auto longest = std::visit([&]<class C>(const C&) {
                 if constexpr (requires { typename C::effect_type; }) return again_at_most<typename C::effect_type>(limits_.again_at_most);
                 else return limits_.again_at_most;
             }, outcome);
-            x.due = out_.now() + spread(std::min(longest, limits_.again_after * (1 << std::min(x.tries, 6u))), key, x);
+            const auto pause = std::min(longest, limits_.again_after * (1 << std::min(x.tries, 6u)));
+            x.due = out_.now() + pause - share(pause / 4, key, x);
             ++x.tries;
         }
         c.queue.push_back({std::move(outcome), {}});
         pump(key, c);
     }
-    // Up to a quarter less, another each time, the same in every run: those that failed together do not come back together.
-    static std::chrono::milliseconds spread(std::chrono::milliseconds pause, const std::string& key, const call& x) {
+    // Part of a span, another each time, the same in every run: those that failed together do not come back together.
+    static milliseconds share(milliseconds span, const std::string& key, const call& x) {
         const auto dice = std::hash<std::string>{}(key + x.id + std::to_string(x.tries)) % 256;
-        return pause * (768 + static_cast<std::int64_t>(dice)) / 1023;
+        return span * (255 - static_cast<std::int64_t>(dice)) / 255;
+    }
+    // How long after a restart it may be left unasked: not at all, unless it only looks.
+    milliseconds may_wait(const effect& f) const {
+        return std::visit([&]<class F>(const F&) { return looks<F>() ? again_at_most<F>(limits_.again_at_most) : milliseconds{0}; }, f);
     }
     void wake(const std::string& key, cell& c) {
         const auto now = out_.now();

@@ -94,6 +94,14 @@ constexpr std::chrono::milliseconds answer_within() {
     else return usual_answer;
 }
 
+// An effect that changes nothing outside, `static constexpr bool looks = true`: after a restart it need not be asked at once. A node that owns ten
+// thousand leases would ask ten thousand questions of the same hosts, before it does what cannot wait.
+template <class Effect>
+constexpr bool looks() {
+    if constexpr (requires { Effect::looks; }) return Effect::looks;
+    else return false;
+}
+
 // The longest pause before it is asked again: `again_at_most` of its type, or the engine's own.
 template <class Effect>
 constexpr std::chrono::milliseconds again_at_most(std::chrono::milliseconds usual) {
@@ -133,7 +141,7 @@ struct overloaded : Fs... {
 };
 template <class Variant, class... Fs>
 decltype(auto) match(Variant&& v, Fs&&... fs) {
-    return std::visit(overloaded{std::forward<Fs>(fs)...}, std::forward<Variant>(v));
+    return std::visit(overloaded<std::decay_t<Fs>...>{std::forward<Fs>(fs)...}, std::forward<Variant>(v));
 }
 
 } // namespace souk

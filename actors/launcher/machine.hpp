@@ -46,6 +46,7 @@ struct machine {
     struct observe { // is it still there?
         std::string tag;
         struct answer { compute::presence is = compute::presence::unknown; instant as_of; };
+        static constexpr bool looks = true;
         static constexpr std::chrono::milliseconds again_at_most{5'000};
         std::string id() const { return "observe/" + tag; }
     };

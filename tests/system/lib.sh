@@ -14,12 +14,18 @@ finish() {
     exit "$status"
 }
 trap finish EXIT
+export ASAN_OPTIONS=log_path=$dir/found UBSAN_OPTIONS=log_path=$dir/found # should the program have sanitizers
 check() { # check WHAT CONDITION...
     count=$((count + 1))
     local what=$1; shift
     if "$@"; then echo "ok      $what"; else failed=$((failed + 1)); echo "FAILED  $what"; fi
 }
-verdict() { echo "$((count - failed)) passed, $failed failed"; [ "$failed" = 0 ]; }
+verdict() { # what sanitizers say of a process they say when it ends
+    kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null
+    if compgen -G "$dir/found*" > /dev/null; then failed=$((failed + 1)); head -c 5000 "$dir"/found*; fi
+    echo "$((count - failed)) passed, $failed failed"
+    [ "$failed" = 0 ]
+}
 until_true() { local n=$1; shift; for _ in $(seq $((n * 5))); do "$@" && return 0; sleep 0.2; done; return 1; } # SECONDS CONDITION...
 port() { local p; for _ in $(seq 100); do p=$((12000 + RANDOM % 20000)); (exec 3<>/dev/tcp/127.0.0.1/$p) 2>/dev/null || { echo $p; return; }; done; }
 authority() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=test CA" -keyout "$dir/ca.key" -out "$dir/ca.crt" 2>/dev/null; }
