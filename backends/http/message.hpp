@@ -32,6 +32,9 @@ struct response {
     unsigned status = 200;
     headers head;
     std::string body;
+    // What follows on `body`, asked for on the door's thread when what came before is with the kernel: an empty piece is the end. Sent in chunks;
+    // a refusal breaks the connection off, so that nobody takes the part for the whole. May be empty.
+    std::function<result<std::string>()> more = {};
 };
 
 response json_response(unsigned status, std::string json);

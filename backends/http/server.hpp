@@ -32,6 +32,7 @@ struct stream_handler { // all on a door thread
     std::function<void()> closed; // once, last
     // All that was sent is with the kernel: a long replay goes on from here. Told first when the stream is open. May be empty.
     std::function<void()> drained;
+    bool binary = false; // what is sent is bytes, not text
 };
 
 using responder = std::function<void(response)>; // called once, from any thread; dropped uncalled, it answers 500

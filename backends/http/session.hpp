@@ -3,6 +3,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
+#include <fmt/format.h>
 
 #include <souk/backends/http/stream_session.hpp>
 #include <souk/backends/http/wire.hpp>
@@ -183,12 +184,17 @@ private:
     void write(response r) {
         now_ = phase::writing;
         due_in(limits().write_within);
-        if (beast::iequals(r.head.get("Connection"), "close")) keep_alive_ = false;
+        if (beast::iequals(r.head.get("Connection"), "close") || (r.more && old_)) keep_alive_ = false;
         if (!write_head(out_, r, lane_->date(), keep_alive_, old_)) {
             r = error_response(500, {"bad_header", "the answer's head is not valid"});
             write_head(out_, r, lane_->date(), keep_alive_, old_);
         }
         body_.clear();
+        if (r.more && !head_only_) {
+            more_ = std::move(r.more);
+            out_ += framed(r.body);
+            return send_out();
+        }
         if (head_only_ || bodiless(r.status)) {}
         else if (r.body.size() <= small_body) out_ += r.body;
         else body_ = std::move(r.body);
@@ -198,9 +204,31 @@ private:
             asio::async_write(stream_, std::array{asio::const_buffer(asio::buffer(out_)), asio::const_buffer(asio::buffer(body_))},
                               done);
     }
+    void send_out() {
+        due_in(limits().write_within);
+        asio::async_write(stream_, asio::buffer(out_), [self = self()](error_code error, std::size_t) { self->written(error); });
+    }
+    std::string framed(const std::string& piece) const {
+        return old_ || piece.empty() ? piece : fmt::format("{:x}\r\n{}\r\n", piece.size(), piece);
+    }
+    void next_piece() {
+        auto piece = result<std::string>(refusal{"internal_error", "the handler failed"});
+        try {
+            piece = more_();
+        } catch (const std::exception&) { // what it said stays inside
+        }
+        if (!piece) return end(); // without the end: the peer sees that it is not whole
+        out_ = framed(*piece);
+        if (piece->empty()) {
+            more_ = {};
+            if (!old_) out_ = "0\r\n\r\n";
+        }
+        send_out();
+    }
     void written(error_code error) {
         if (now_ == phase::ended) return;
         if (error) return end();
+        if (more_) return next_piece();
         ++door_->count.answered;
         served_ = true;
         body_ = {};
@@ -272,6 +300,7 @@ private:
     bool keep_alive_ = false, head_only_ = false, old_ = false, served_ = false;
     std::size_t drained_ = 0;
     std::string out_, body_;
+    std::function<result<std::string>()> more_; // of the answer under way
 };
 
 } // namespace souk::http::internal

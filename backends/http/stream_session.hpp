@@ -122,7 +122,7 @@ public:
         namespace websocket = beast::websocket;
         ws_.set_option(websocket::stream_base::timeout{limits().handshake_within, limits().idle, true});
         ws_.read_message_max(limits().stream_message_bytes);
-        ws_.text(true);
+        ws_.binary(handler_.binary);
         error_code as_it_is; // a kernel that grants less is no harm
         beast::get_lowest_layer(ws_).set_option(asio::socket_base::send_buffer_size(static_cast<int>(limits().stream_kernel_bytes)), as_it_is);
         handle_->attach(std::shared_ptr<stream_end>(shared_from_this(), this));

@@ -83,7 +83,8 @@ bool write_head(std::string& out, const response& r, std::string_view date, bool
     out += beast::http::obsolete_reason(static_cast<beast::http::status>(r.status));
     out += "\r\nDate: ";
     out += date;
-    if (!bodiless(r.status)) {
+    if (r.more && !http_1_0) out += "\r\nTransfer-Encoding: chunked";
+    else if (!bodiless(r.status) && !r.more) {
         out += "\r\nContent-Length: ";
         append(out, r.body.size());
     }

@@ -19,6 +19,12 @@ result<cid> true_cid(const value& record, std::string_view said) {
 } // namespace
 
 std::string to_frame(const stored_record& r) {
+    if (r.removed)
+        return to_json(value::map{{"did", r.uri.did},
+                                  {"time_us", r.time_us},
+                                  {"kind", "commit"},
+                                  {"commit", value::map{{"operation", "delete"}, {"collection", r.uri.collection}, {"rkey", r.uri.rkey}}}},
+                       json_form::atproto);
     return to_json(value::map{{"did", r.uri.did},
                               {"time_us", r.time_us},
                               {"kind", "commit"},
@@ -40,15 +46,16 @@ result<std::optional<stored_record>> from_frame(std::string_view text) {
     if (!time || !time->as<std::int64_t>() || *time->as<std::int64_t>() <= 0 || !commit)
         return refusal{"bad_frame", "a commit without its time or content"};
     const auto operation = commit->text("operation");
-    if (operation == "delete") return std::optional<stored_record>();
-    if (operation != "create" && operation != "update") return refusal{"bad_frame", "an operation that is not known"};
+    const bool removed = operation == "delete";
+    if (!removed && operation != "create" && operation != "update") return refusal{"bad_frame", "an operation that is not known"};
     auto uri = at_uri{std::string(frame->text("did")), std::string(commit->text("collection")), std::string(commit->text("rkey"))};
     if (!is_did(uri.did) || !is_nsid(uri.collection) || !is_record_key(uri.rkey))
         return refusal{"bad_frame", "a record without a proper name"};
+    if (removed) return std::optional(stored_record{std::move(uri), {}, {}, *time->as<std::int64_t>(), false, true});
     const auto* record = commit->find("record");
     auto cid = record ? true_cid(*record, commit->text("cid")) : refusal{"bad_frame", "a commit without its record"};
     if (!cid) return cid.error();
-    return std::optional(stored_record{std::move(uri), std::move(*cid), *record, *time->as<std::int64_t>(), operation == "update"});
+    return std::optional(stored_record{std::move(uri), std::move(*cid), *record, *time->as<std::int64_t>(), operation == "update", false});
 }
 
 value to_entry(const stored_record& r) { return value::map{{"uri", r.uri.text()}, {"cid", r.cid.text()}, {"value", r.value}}; }
@@ -60,7 +67,7 @@ result<stored_record> from_entry(const value& entry, const std::string& did, con
     const auto* what = entry.find("value");
     auto cid = what ? true_cid(*what, entry.text("cid")) : refusal{"bad_record", "the answer has no record in it"};
     if (!cid) return cid.error();
-    return stored_record{std::move(*uri), std::move(*cid), *what, 0, false};
+    return stored_record{std::move(*uri), std::move(*cid), *what, 0, false, false};
 }
 
 } // namespace souk::internal

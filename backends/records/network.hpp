@@ -23,7 +23,7 @@ public:
 std::unique_ptr<record_network> make_record_network(repository& own, identity_resolver&, http::client&);
 
 // A stream of new records from one host, in Jetstream's frames:
-//   {"did","time_us","kind":"commit","commit":{"operation":"create|update","collection","rkey","cid","record"}}
+//   {"did","time_us","kind":"commit","commit":{"operation":"create|update|delete","collection","rkey","cid","record"}}
 // The CID of each is recomputed; a frame that lies is dropped and counted. Resumes at the last time_us less 1 s.
 class record_watch {
 public:
@@ -52,10 +52,11 @@ std::shared_ptr<frame_shelf> make_frame_shelf();
 //   GET  /.well-known/{did.json,atproto-did}
 //   GET  /<did:plc:...>/log (own DID's operations, where it is a did:plc)
 //   WS   /subscribe?wantedCollections=NSID&cursor=TIME_US
+//   GET  /xrpc/com.atproto.sync.*, WS /xrpc/com.atproto.sync.subscribeRepos (sync_door.hpp)
 // Writing (createRecord) needs an authority that the runtime decides on, so it is not here.
 // A stream with a cursor replays what follows it and goes on live, without gap or duplicate, at the reader's own pace.
 struct repository_door {
-    repository& own;
+    synced_repository& own;
     std::function<did_document()> document;
     value plc_log; // null for others
     std::shared_ptr<internal::frame_shelf> frames = internal::make_frame_shelf();

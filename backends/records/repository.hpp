@@ -1,4 +1,4 @@
-// A node's own records. Kept narrow: a later one stores them as an AT Protocol repository, or at a remote PDS.
+// A node's own records: an AT Protocol repository, with its tree, its signed commits and the stream of them.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <souk/messages/at.hpp>
+#include <souk/messages/crypto.hpp>
 #include <souk/messages/value.hpp>
 
 namespace souk {
@@ -17,6 +18,7 @@ struct stored_record {
     souk::value value;
     std::int64_t time_us = 0; // when this repository took it: strictly increasing, the stream's cursor
     bool updated = false;     // took the place of another
+    bool removed = false;     // was here, and is no more: only its name and time are told
     strong_ref ref() const { return {uri.text(), cid.text()}; }
 };
 
@@ -47,18 +49,49 @@ public:
                                             bool oldest_first = false) const = 0;
     virtual std::optional<stored_record> newest(const std::string& collection) const = 0; // by time, not by rkey
     virtual std::vector<std::string> collections() const = 0;
-    // In order of time_us, after `cursor`; at most `most`, and none after the one with which they come to `bytes`.
+    // What changed, removals too, in order of time_us, after `cursor`; at most `most`, and none after the one with which they come to `bytes`.
     virtual std::vector<stored_record> since(std::int64_t cursor, std::size_t most, std::size_t bytes = 64 << 20) const = 0;
-    // Called after each create and put that changed something, on the writer's thread, in order of time_us. A listener is quick; a
+    // Called after each write that changed something, removals too, on the writer's thread, in order of time_us. A listener is quick; a
     // blocking write in it is refused: "would_block". Dropping the token ends it: when the drop returns, no call is under way.
     virtual std::shared_ptr<void> listen(listener) = 0;
+};
+
+// -- as the network reads it ---------------------------------------------------------------------------------------------
+
+struct repository_head {
+    souk::cid commit; // none: there is nothing yet
+    std::string rev;
+};
+struct sync_frame { // of com.atproto.sync.subscribeRepos, as it goes out
+    std::int64_t seq = 0;
+    std::shared_ptr<const std::string> bytes;
+};
+// A CAR, piece by piece; an empty one is the end.
+using car_pieces = std::function<result<std::string>()>;
+
+class synced_repository : public repository {
+public:
+    virtual repository_head head() const = 0;
+    // The whole, or what is newer than the revision `since`: as it is when this is called, however long it takes to read. "not_now": so many
+    // are reading already.
+    virtual result<car_pieces> export_car(const std::string& since) const = 0;
+    // The commit, and the nodes that show whether the record is there, and it: a CAR.
+    virtual result<std::string> prove(const std::string& collection, const std::string& rkey) const = 0;
+    virtual std::vector<std::pair<souk::cid, std::string>> blocks(const std::vector<souk::cid>&) const = 0; // those that are there
+    // Frames after `seq`, as in `since`. Some 200,000 are kept.
+    virtual std::vector<sync_frame> frames(std::int64_t seq, std::size_t most, std::size_t bytes) const = 0;
+    virtual std::int64_t oldest_frame() const = 0; // 0: none
+    virtual std::int64_t last_frame() const = 0;   // 0: none yet
+    // Called when there are new frames, as `listen` calls.
+    virtual std::shared_ptr<void> listen_frames(std::function<void()>) = 0;
 };
 
 struct repository_limits {
     std::size_t record_bytes = 1 << 20;           // as AT Protocol hosts have it
     std::int64_t file_bytes = std::int64_t{8} << 30; // what workloads may fill; then "disk_full"
 };
-// SQLite. Throws std::runtime_error: it cannot be opened, another process has it open, or it is another DID's.
-std::unique_ptr<repository> open_repository(const std::filesystem::path& file, std::string did, repository_limits = {});
+// SQLite; commits are signed by the key (k256), as the DID document names it. Throws std::runtime_error: it cannot be opened, another process
+// has it open, or it is another DID's.
+std::unique_ptr<synced_repository> open_repository(const std::filesystem::path& file, std::string did, crypto::secret signing_key, repository_limits = {});
 
 } // namespace souk

@@ -1,0 +1,152 @@
+#include <souk/backends/records/commits.hpp>
+
+#include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/time.hpp>
+
+namespace souk::internal {
+
+namespace {
+
+// Of one commit, so that its frame is one that every host takes: blocks of 2,000,000 bytes, of which the tree's part is small.
+constexpr std::size_t most_record_bytes = 1'400'000;
+// Frames are kept for who comes back after a while; then it has to read the repository anew.
+constexpr std::int64_t frames_kept = 200'000;
+constexpr std::int64_t frame_bytes_kept = std::int64_t{256} << 20;
+constexpr std::uint64_t look_every = 512; // commits
+constexpr std::uint64_t reload_every = 4'096; // commits: what the tree has read by then is let go
+
+template <class T>
+T or_throw(result<T> r, const char* what) {
+    if (!r) throw std::runtime_error(std::string(what) + ": " + r.error().code + ": " + r.error().text);
+    if constexpr (!std::is_void_v<T>) return std::move(*r);
+}
+
+} // namespace
+
+std::optional<std::string> stored_blocks::get(const cid& c) const {
+    for (auto* one : {&node_, &record_, &head_}) {
+        if (!one->bind(sqlite::blob{c.bytes()}).row()) continue;
+        auto bytes = one->text(0);
+        one->reset();
+        return bytes;
+    }
+    return std::nullopt;
+}
+
+commit_log::commit_log(sqlite::database& db, const std::string& did, crypto::secret signing_key, unsigned clock_id)
+    : db_(db), key_(std::move(signing_key)), clock_id_(clock_id) {
+    set_up();
+    blocks_.emplace(db_);
+    put_node_.emplace(db_, "INSERT OR REPLACE INTO node(cid, rev, bytes) VALUES(?, ?, ?)");
+    drop_node_.emplace(db_, "DELETE FROM node WHERE cid = ?");
+    put_head_.emplace(db_, "INSERT OR REPLACE INTO head(one, cid, rev, us, bytes) VALUES(1, ?, ?, ?, ?)");
+    put_frame_.emplace(db_, "INSERT INTO frame(seq, bytes) VALUES(?, ?)");
+    load(did);
+}
+
+void commit_log::set_up() {
+    db_.run("CREATE TABLE IF NOT EXISTS node(cid BLOB PRIMARY KEY, rev TEXT NOT NULL, bytes BLOB NOT NULL) WITHOUT ROWID;"
+            "CREATE TABLE IF NOT EXISTS head(one INTEGER PRIMARY KEY CHECK(one = 1), cid BLOB NOT NULL, rev TEXT NOT NULL, us INTEGER NOT NULL, bytes BLOB NOT NULL);"
+            "CREATE TABLE IF NOT EXISTS frame(seq INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB NOT NULL);");
+    sqlite::statement has_rev(db_, "SELECT 1 FROM pragma_table_info('record') WHERE name = 'rev'");
+    if (!has_rev.row()) db_.run("ALTER TABLE record ADD COLUMN rev TEXT NOT NULL DEFAULT '';"); // a file of before there were commits
+    db_.run("CREATE INDEX IF NOT EXISTS record_by_cid ON record(cid);");
+}
+
+void commit_log::load(const std::string& did) {
+    sqlite::statement last(db_, "SELECT seq FROM sqlite_sequence WHERE name = 'frame'");
+    if (last.row()) last_seq_ = last.number(0);
+    sqlite::statement head(db_, "SELECT bytes, us FROM head");
+    if (head.row()) {
+        durable_.commit = or_throw(decode_commit(head.text(0)), "the repository's commit is damaged");
+        durable_.last_us = head.number(1);
+        durable_.tree = mst(durable_.commit.data, *blocks_);
+        head.reset();
+        return;
+    }
+    durable_.commit.did = did;
+    durable_.tree = mst();
+    adopt_records();
+}
+
+// The first commit: of nothing, or of what was there before this file had commits.
+void commit_log::adopt_records() {
+    sqlite::transaction t(db_);
+    begin(0);
+    sqlite::statement all(db_, "SELECT collection, rkey, cid FROM record");
+    while (all.row()) or_throw(now_.tree.put(all.text(0) + '/' + all.text(1), or_throw(cid::from_bytes(all.text(2)), "a record is damaged")), "the tree cannot be made");
+    sqlite::statement(db_, "UPDATE record SET rev = ?").bind(rev_).row();
+    const auto changes = now_.tree.write(&*blocks_);
+    for (const auto& [id, bytes] : changes.added) put_node_->bind(sqlite::blob{id.bytes()}, rev_, sqlite::blob{bytes}).row();
+    now_.commit.data = changes.root, now_.commit.rev = rev_, now_.commit.sig.clear();
+    now_.commit = or_throw(sign_commit(now_.commit, crypto::curve::k256, key_), "the first commit cannot be signed");
+    const auto bytes = encode_commit(now_.commit);
+    put_head_->bind(sqlite::blob{cid::of_dag_cbor(bytes).bytes()}, rev_, now_.last_us, sqlite::blob{bytes}).row();
+    auto state = firehose::announce_state(now_.commit, to_datetime(instant{std::chrono::milliseconds{now_.last_us / 1000}}));
+    state.seq = ++seq_;
+    put_frame_->bind(seq_, sqlite::blob{or_throw(firehose::encode(state), "the first commit cannot be told")}).row();
+    t.commit();
+    kept();
+}
+
+void commit_log::next_rev() {
+    now_.last_us = std::max(now_us_, now_.last_us + 1);
+    rev_ = to_tid(static_cast<std::uint64_t>(now_.last_us), clock_id_);
+}
+
+void commit_log::begin(std::int64_t now_us) {
+    if (++sealed_ % reload_every == 0) durable_.tree = mst(durable_.commit.data, *blocks_);
+    now_ = durable_, now_us_ = now_us, seq_ = last_seq_;
+    ops_.clear(), paths_.clear(), op_bytes_ = 0;
+    next_rev();
+}
+
+void commit_log::room_for(const std::string& path, std::size_t bytes) {
+    if (ops_.size() >= firehose::most_ops || (!ops_.empty() && op_bytes_ + bytes > most_record_bytes) || paths_.contains(path)) seal();
+}
+
+void commit_log::change(const std::string& path, const cid& before, const cid& after, std::size_t bytes) {
+    const auto was = after.empty() ? now_.tree.remove(path) : now_.tree.put(path, after);
+    const auto there = or_throw(was, "the tree is damaged");
+    if (there.value_or(cid()) != before) throw std::runtime_error("the tree and the records differ at " + path);
+    const auto how = after.empty() ? firehose::op_action::remove : before.empty() ? firehose::op_action::create : firehose::op_action::update;
+    ops_.push_back({how, path, after, before});
+    paths_.insert(path), op_bytes_ += bytes;
+}
+
+void commit_log::seal() {
+    if (ops_.empty()) return;
+    const auto since = now_.commit.rev;
+    const auto before = now_.commit.data;
+    const auto changes = now_.tree.write(&*blocks_);
+    for (const auto& id : changes.dropped) drop_node_->bind(sqlite::blob{id.bytes()}).row();
+    for (const auto& [id, bytes] : changes.added) put_node_->bind(sqlite::blob{id.bytes()}, rev_, sqlite::blob{bytes}).row();
+    now_.commit.data = changes.root, now_.commit.rev = rev_, now_.commit.sig.clear();
+    now_.commit = or_throw(sign_commit(now_.commit, crypto::curve::k256, key_), "the commit cannot be signed");
+    const auto bytes = encode_commit(now_.commit);
+    put_head_->bind(sqlite::blob{cid::of_dag_cbor(bytes).bytes()}, rev_, now_.last_us, sqlite::blob{bytes}).row();
+    auto told = or_throw(firehose::announce(now_.commit, since, before, std::move(ops_), *blocks_, to_datetime(instant{std::chrono::milliseconds{now_.last_us / 1000}})),
+                         "the commit cannot be told");
+    told.seq = ++seq_;
+    put_frame_->bind(seq_, sqlite::blob{or_throw(firehose::encode(told), "the commit cannot be told")}).row();
+    ops_.clear(), paths_.clear(), op_bytes_ = 0;
+    if (sealed_ % look_every == 0) drop_old_frames();
+    next_rev();
+}
+
+void commit_log::kept() { durable_ = std::move(now_), last_seq_ = seq_; }
+void commit_log::undone() { now_ = {}, ops_.clear(), paths_.clear(), op_bytes_ = 0; }
+
+void commit_log::drop_old_frames() {
+    sqlite::statement(db_, "DELETE FROM frame WHERE seq <= ?").bind(seq_ - frames_kept).row();
+    sqlite::statement sizes(db_, "SELECT seq, length(bytes) FROM frame ORDER BY seq DESC");
+    for (std::int64_t total = 0; sizes.row();)
+        if ((total += sizes.number(1)) > frame_bytes_kept) {
+            const auto from = sizes.number(0);
+            sizes.reset();
+            sqlite::statement(db_, "DELETE FROM frame WHERE seq <= ?").bind(from).row();
+            return;
+        }
+}
+
+} // namespace souk::internal
