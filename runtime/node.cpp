@@ -167,7 +167,7 @@ private:
         keys_ = std::make_unique<keyring>(c_.directory / "keys");
         if (c_.identity != "none") {
             self_ = identify(c_, *keys_);
-            own_ = open_repository(c_.directory / "records.db", self_.document.did);
+            own_ = open_repository(c_.directory / "records.db", self_.document.did, keys_->signing().copy());
         }
         web_options_.ca_file = c_.authority, web_options_.hosts = c_.hosts, web_options_.allow_private = c_.allow_private;
         web_ = std::make_unique<http::client>(web_options_);
@@ -432,7 +432,7 @@ private:
     std::function<instant()> now_;
     std::unique_ptr<keyring> keys_;
     who self_;
-    std::unique_ptr<repository> own_;
+    std::unique_ptr<synced_repository> own_;
     http::client_options web_options_;
     std::unique_ptr<http::client> web_;
     std::unique_ptr<identity_resolver> identities_;

@@ -10,9 +10,7 @@ namespace {
 // Of one commit, so that its frame is one that every host takes: blocks of 2,000,000 bytes, of which the tree's part is small.
 constexpr std::size_t most_record_bytes = 1'400'000;
 // Frames are kept for who comes back after a while; then it has to read the repository anew.
-constexpr std::int64_t frames_kept = 200'000;
-constexpr std::int64_t frame_bytes_kept = std::int64_t{256} << 20;
-constexpr std::uint64_t look_every = 512; // commits
+constexpr std::int64_t frames_kept = 200'000, dropped_at_once = 256;
 constexpr std::uint64_t reload_every = 4'096; // commits: what the tree has read by then is let go
 
 template <class T>
@@ -33,14 +31,16 @@ std::optional<std::string> stored_blocks::get(const cid& c) const {
     return std::nullopt;
 }
 
-commit_log::commit_log(sqlite::database& db, const std::string& did, crypto::secret signing_key, unsigned clock_id)
-    : db_(db), key_(std::move(signing_key)), clock_id_(clock_id) {
+commit_log::commit_log(sqlite::database& db, const std::string& did, crypto::secret signing_key, unsigned clock_id, std::int64_t most_frame_bytes)
+    : db_(db), key_(std::move(signing_key)), clock_id_(clock_id), most_frame_bytes_(most_frame_bytes) {
     set_up();
     blocks_.emplace(db_);
     put_node_.emplace(db_, "INSERT OR REPLACE INTO node(cid, rev, bytes) VALUES(?, ?, ?)");
     drop_node_.emplace(db_, "DELETE FROM node WHERE cid = ?");
     put_head_.emplace(db_, "INSERT OR REPLACE INTO head(one, cid, rev, us, bytes) VALUES(1, ?, ?, ?, ?)");
     put_frame_.emplace(db_, "INSERT INTO frame(seq, bytes) VALUES(?, ?)");
+    old_frames_.emplace(db_, "SELECT seq, length(bytes) FROM frame ORDER BY seq LIMIT ?");
+    drop_frames_.emplace(db_, "DELETE FROM frame WHERE seq <= ?");
     load(did);
 }
 
@@ -56,6 +56,9 @@ void commit_log::set_up() {
 void commit_log::load(const std::string& did) {
     sqlite::statement last(db_, "SELECT seq FROM sqlite_sequence WHERE name = 'frame'");
     if (last.row()) last_seq_ = last.number(0);
+    sqlite::statement frames(db_, "SELECT ifnull(sum(length(bytes)), 0), ifnull(min(seq), 1) - 1 FROM frame");
+    if (frames.row()) durable_.frame_bytes = frames.number(0), durable_.oldest_frame = frames.number(1);
+    frames.reset();
     sqlite::statement head(db_, "SELECT bytes, us FROM head");
     if (head.row()) {
         durable_.commit = or_throw(decode_commit(head.text(0)), "the repository's commit is damaged");
@@ -84,7 +87,7 @@ void commit_log::adopt_records() {
     put_head_->bind(sqlite::blob{cid::of_dag_cbor(bytes).bytes()}, rev_, now_.last_us, sqlite::blob{bytes}).row();
     auto state = firehose::announce_state(now_.commit, to_datetime(instant{std::chrono::milliseconds{now_.last_us / 1000}}));
     state.seq = ++seq_;
-    put_frame_->bind(seq_, sqlite::blob{or_throw(firehose::encode(state), "the first commit cannot be told")}).row();
+    put_frame(or_throw(firehose::encode(state), "the first commit cannot be told"));
     t.commit();
     kept();
 }
@@ -128,25 +131,30 @@ void commit_log::seal() {
     auto told = or_throw(firehose::announce(now_.commit, since, before, std::move(ops_), *blocks_, to_datetime(instant{std::chrono::milliseconds{now_.last_us / 1000}})),
                          "the commit cannot be told");
     told.seq = ++seq_;
-    put_frame_->bind(seq_, sqlite::blob{or_throw(firehose::encode(told), "the commit cannot be told")}).row();
+    put_frame(or_throw(firehose::encode(told), "the commit cannot be told"));
     ops_.clear(), paths_.clear(), op_bytes_ = 0;
-    if (sealed_ % look_every == 0) drop_old_frames();
     next_rev();
+}
+
+void commit_log::put_frame(const std::string& bytes) {
+    put_frame_->bind(seq_, sqlite::blob{bytes}).row();
+    now_.frame_bytes += static_cast<std::int64_t>(bytes.size());
+    drop_old_frames();
 }
 
 void commit_log::kept() { durable_ = std::move(now_), last_seq_ = seq_; }
 void commit_log::undone() { now_ = {}, ops_.clear(), paths_.clear(), op_bytes_ = 0; }
 
 void commit_log::drop_old_frames() {
-    sqlite::statement(db_, "DELETE FROM frame WHERE seq <= ?").bind(seq_ - frames_kept).row();
-    sqlite::statement sizes(db_, "SELECT seq, length(bytes) FROM frame ORDER BY seq DESC");
-    for (std::int64_t total = 0; sizes.row();)
-        if ((total += sizes.number(1)) > frame_bytes_kept) {
-            const auto from = sizes.number(0);
-            sizes.reset();
-            sqlite::statement(db_, "DELETE FROM frame WHERE seq <= ?").bind(from).row();
-            return;
-        }
+    while (now_.frame_bytes > most_frame_bytes_ || seq_ - now_.oldest_frame >= frames_kept) {
+        old_frames_->bind(dropped_at_once);
+        auto upto = now_.oldest_frame;
+        while ((now_.frame_bytes > most_frame_bytes_ || seq_ - upto >= frames_kept) && old_frames_->row()) upto = old_frames_->number(0), now_.frame_bytes -= old_frames_->number(1);
+        old_frames_->reset();
+        if (upto == now_.oldest_frame) return;
+        drop_frames_->bind(upto).row();
+        now_.oldest_frame = upto;
+    }
 }
 
 } // namespace souk::internal

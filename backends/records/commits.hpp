@@ -22,7 +22,7 @@ class commit_log {
 public:
     // Makes its tables where they are missing, and the first commit of a file that has records and none. Throws sqlite::failure, and
     // std::runtime_error where the file's tree is damaged.
-    commit_log(sqlite::database&, const std::string& did, crypto::secret signing_key, unsigned clock_id);
+    commit_log(sqlite::database&, const std::string& did, crypto::secret signing_key, unsigned clock_id, std::int64_t most_frame_bytes);
 
     // -- one transaction of the writer: begin, any number of changes, seal ------------------------------------------------------
 
@@ -43,18 +43,21 @@ private:
         mst tree;
         repo_commit commit;
         std::int64_t last_us = 0;
+        std::int64_t frame_bytes = 0, oldest_frame = 0; // kept; the one before the oldest of them
     };
     void set_up();
     void load(const std::string& did);
     void adopt_records();
     void next_rev();
+    void put_frame(const std::string& bytes);
     void drop_old_frames();
 
     sqlite::database& db_;
     const crypto::secret key_;
     const unsigned clock_id_;
+    const std::int64_t most_frame_bytes_; // frames are kept for who comes back after a while; then the whole repository has to be read
     std::optional<stored_blocks> blocks_;
-    std::optional<sqlite::statement> put_node_, drop_node_, put_head_, put_frame_;
+    std::optional<sqlite::statement> put_node_, drop_node_, put_head_, put_frame_, old_frames_, drop_frames_;
     state now_, durable_;
     std::string rev_;
     std::int64_t now_us_ = 0, last_seq_ = 0, seq_ = 0;

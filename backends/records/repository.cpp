@@ -27,6 +27,7 @@ constexpr const char* set_up =
 
 constexpr std::string_view after_every_rkey = "\x7f"; // a record key is ASCII without this
 constexpr std::size_t most_in_one_commit = 512;
+constexpr std::int64_t most_frame_bytes = std::int64_t{256} << 20;
 constexpr std::int64_t removals_kept_us = std::int64_t{30} * 24 * 3600 * 1'000'000;
 
 std::int64_t now_us() {
@@ -62,7 +63,7 @@ public:
         if (last.row()) last_us_ = last.number(0);
         last.reset();
         sqlite::statement(db_, "DELETE FROM gone WHERE time_us < ?").bind(now_us() - removals_kept_us).row();
-        log_.emplace(db_, did_, std::move(key), clock_id_);
+        log_.emplace(db_, did_, std::move(key), clock_id_, std::min(most_frame_bytes, limits_.file_bytes / 8));
         at_.emplace(db_), reader_.emplace(file), synced_.emplace(file);
         last_frame_ = log_->last_seq();
         writer_ = std::thread([this] { write_until_stopped(); });
@@ -269,8 +270,10 @@ private:
             }
             if (!commit(batch) && batch.size() > 1) // one that found no room does not take the others with it
                 for (auto& u : batch) commit({&u, 1});
+            const auto last = log_->last_seq();
+            const bool more = last_frame_.exchange(last) != last; // before the answers: who has one finds its frame
             for (auto& u : batch) answer(u);
-            if (const auto last = log_->last_seq(); last_frame_.exchange(last) != last) tell_all(frame_ears_);
+            if (more) tell_all(frame_ears_);
         }
     }
     bool commit(std::span<unit> batch) {

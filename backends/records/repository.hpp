@@ -78,7 +78,7 @@ public:
     // The commit, and the nodes that show whether the record is there, and it: a CAR.
     virtual result<std::string> prove(const std::string& collection, const std::string& rkey) const = 0;
     virtual std::vector<std::pair<souk::cid, std::string>> blocks(const std::vector<souk::cid>&) const = 0; // those that are there
-    // Frames after `seq`, as in `since`. Some 200,000 are kept.
+    // Frames after `seq`, as in `since`. At most 200,000 and 256 MiB are kept.
     virtual std::vector<sync_frame> frames(std::int64_t seq, std::size_t most, std::size_t bytes) const = 0;
     virtual std::int64_t oldest_frame() const = 0; // 0: none
     virtual std::int64_t last_frame() const = 0;   // 0: none yet

@@ -7,6 +7,7 @@
 #include <souk/messages/car.hpp>
 #include <souk/messages/firehose.hpp>
 #include <souk/messages/json.hpp>
+#include <souk/messages/time.hpp>
 
 namespace souk::internal {
 

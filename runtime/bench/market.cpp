@@ -34,12 +34,12 @@ struct config : caf::actor_system_config {
 
 struct party { // somebody with keys and a repository
     party(const fs::path& directory, const std::string& name) : did("did:web:" + name + ".example"), keys(directory / name / "keys") {
-        records = open_repository(directory / name / "records.db", did);
+        records = open_repository(directory / name / "records.db", did, keys.signing().copy());
         document.did = did, document.signing = {keys.signing_public()}, document.seal_key = crypto::seal_did_key(keys.seal().public32);
     }
     std::string did;
     keyring keys;
-    std::unique_ptr<repository> records;
+    std::unique_ptr<synced_repository> records;
     did_document document;
 };
 

@@ -30,7 +30,7 @@ struct node {
     directory home;
     crypto::secret key = crypto::generate(crypto::curve::k256);
     value genesis;
-    std::unique_ptr<repository> own;
+    std::unique_ptr<synced_repository> own;
     std::function<std::optional<http::response>(const http::request&)> lie; // answers first
     std::atomic<int> subscriptions{0};
     std::unique_ptr<http::server> door;
@@ -44,7 +44,7 @@ struct node {
         genesis = plc::genesis({open, open, crypto::seal_did_key(crypto::generate_seal_pair().public32), "bob.example",
                                 "http://127.0.0.1:" + std::to_string(o.port)},
                                key);
-        own = open_repository(home / "records", plc::did_of(genesis));
+        own = open_repository(home / "records", plc::did_of(genesis), key.copy());
         start(o);
     }
     void start(http::server_options o) {
@@ -79,7 +79,7 @@ struct pair {
     directory home;
     http::client client{local()};
     identity_resolver resolver{client, {bob.url(), {}}};
-    std::unique_ptr<repository> own = open_repository(home / "records", "did:web:alice.example");
+    std::unique_ptr<synced_repository> own = open_repository(home / "records", "did:web:alice.example", crypto::generate(crypto::curve::k256));
     std::unique_ptr<record_network> net = make_record_network(*own, resolver, client);
 
     result<stored_record> fetch(const strong_ref& ref) {
