@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t most_record_bytes = 1'400'000;
 // Frames are kept for who comes back after a while; then it has to read the repository anew.
 constexpr std::int64_t frames_kept = 200'000, dropped_at_once = 256;
+constexpr std::size_t small = 4'096; // what is kept in memory; nearly all nodes are
 constexpr std::uint64_t reload_every = 4'096; // commits: what the tree has read by then is let go
 
 template <class T>
@@ -29,6 +30,13 @@ std::optional<std::string> stored_blocks::get(const cid& c) const {
         return bytes;
     }
     return std::nullopt;
+}
+
+std::optional<std::string> recent_blocks::get(const cid& c) const {
+    if (auto here = recent_.get(c)) return here;
+    auto bytes = stored_.get(c);
+    if (bytes && bytes->size() <= small) recent_.put(c, *bytes);
+    return bytes;
 }
 
 commit_log::commit_log(sqlite::database& db, const std::string& did, crypto::secret signing_key, unsigned clock_id, std::int64_t most_frame_bytes)
@@ -80,7 +88,7 @@ void commit_log::adopt_records() {
     while (all.row()) or_throw(now_.tree.put(all.text(0) + '/' + all.text(1), or_throw(cid::from_bytes(all.text(2)), "a record is damaged")), "the tree cannot be made");
     sqlite::statement(db_, "UPDATE record SET rev = ?").bind(rev_).row();
     const auto changes = now_.tree.write(&*blocks_);
-    for (const auto& [id, bytes] : changes.added) put_node_->bind(sqlite::blob{id.bytes()}, rev_, sqlite::blob{bytes}).row();
+    for (const auto& [id, bytes] : changes.added) put_node_->bind(sqlite::blob{id.bytes()}, rev_, sqlite::blob{bytes}).row(), blocks_->put(id, bytes);
     now_.commit.data = changes.root, now_.commit.rev = rev_, now_.commit.sig.clear();
     now_.commit = or_throw(sign_commit(now_.commit, crypto::curve::k256, key_), "the first commit cannot be signed");
     const auto bytes = encode_commit(now_.commit);
@@ -99,6 +107,7 @@ void commit_log::next_rev() {
 
 void commit_log::begin(std::int64_t now_us) {
     if (++sealed_ % reload_every == 0) durable_.tree = mst(durable_.commit.data, *blocks_);
+    blocks_->trim();
     now_ = durable_, now_us_ = now_us, seq_ = last_seq_;
     ops_.clear(), paths_.clear(), op_bytes_ = 0;
     next_rev();
@@ -108,13 +117,14 @@ void commit_log::room_for(const std::string& path, std::size_t bytes) {
     if (ops_.size() >= firehose::most_ops || (!ops_.empty() && op_bytes_ + bytes > most_record_bytes) || paths_.contains(path)) seal();
 }
 
-void commit_log::change(const std::string& path, const cid& before, const cid& after, std::size_t bytes) {
+void commit_log::change(const std::string& path, const cid& before, const cid& after, std::string_view bytes) {
     const auto was = after.empty() ? now_.tree.remove(path) : now_.tree.put(path, after);
     const auto there = or_throw(was, "the tree is damaged");
     if (there.value_or(cid()) != before) throw std::runtime_error("the tree and the records differ at " + path);
     const auto how = after.empty() ? firehose::op_action::remove : before.empty() ? firehose::op_action::create : firehose::op_action::update;
     ops_.push_back({how, path, after, before});
-    paths_.insert(path), op_bytes_ += bytes;
+    paths_.insert(path), op_bytes_ += bytes.size();
+    if (!after.empty() && bytes.size() <= small) blocks_->put(after, std::string(bytes));
 }
 
 void commit_log::seal() {
@@ -123,7 +133,7 @@ void commit_log::seal() {
     const auto before = now_.commit.data;
     const auto changes = now_.tree.write(&*blocks_);
     for (const auto& id : changes.dropped) drop_node_->bind(sqlite::blob{id.bytes()}).row();
-    for (const auto& [id, bytes] : changes.added) put_node_->bind(sqlite::blob{id.bytes()}, rev_, sqlite::blob{bytes}).row();
+    for (const auto& [id, bytes] : changes.added) put_node_->bind(sqlite::blob{id.bytes()}, rev_, sqlite::blob{bytes}).row(), blocks_->put(id, bytes);
     now_.commit.data = changes.root, now_.commit.rev = rev_, now_.commit.sig.clear();
     now_.commit = or_throw(sign_commit(now_.commit, crypto::curve::k256, key_), "the commit cannot be signed");
     const auto bytes = encode_commit(now_.commit);

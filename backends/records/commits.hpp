@@ -18,6 +18,22 @@ private:
     mutable sqlite::statement node_, record_, head_;
 };
 
+// The same, and what was written or read lately: a commit reads the tree's nodes that the commits before it wrote.
+class recent_blocks final : public block_source {
+public:
+    explicit recent_blocks(sqlite::database& db) : stored_(db) {}
+    std::optional<std::string> get(const cid&) const override;
+    void put(const cid& c, std::string bytes) { recent_.put(c, std::move(bytes)); }
+    void trim() { // by its CID a block is the same for ever: what is too much can go at any time
+        if (recent_.size() > most) recent_ = {};
+    }
+
+private:
+    static constexpr std::size_t most = 8'192; // nodes and records: some megabytes
+    stored_blocks stored_;
+    mutable block_map recent_;
+};
+
 class commit_log {
 public:
     // Makes its tables where they are missing, and the first commit of a file that has records and none. Throws sqlite::failure, and
@@ -30,7 +46,7 @@ public:
     const std::string& rev() const { return rev_; } // of the commit in the making
     // `before` and `after` are none where the record was not, or is no more. Its row is written or gone by then. More than one commit
     // carries is sealed meanwhile: ask for `rev` again before the next row.
-    void change(const std::string& path, const cid& before, const cid& after, std::size_t bytes);
+    void change(const std::string& path, const cid& before, const cid& after, std::string_view bytes);
     void room_for(const std::string& path, std::size_t bytes); // before its row is written: seals first what it does not fit beside
     void seal();
     void kept();   // the disk has it
@@ -56,7 +72,7 @@ private:
     const crypto::secret key_;
     const unsigned clock_id_;
     const std::int64_t most_frame_bytes_; // frames are kept for who comes back after a while; then the whole repository has to be read
-    std::optional<stored_blocks> blocks_;
+    std::optional<recent_blocks> blocks_;
     std::optional<sqlite::statement> put_node_, drop_node_, put_head_, put_frame_, old_frames_, drop_frames_;
     state now_, durable_;
     std::string rev_;

@@ -330,7 +330,7 @@ private:
         log_->room_for(path, w.bytes.size());
         if (record.updated) at_->remove.bind(w.collection, rkey).row();
         at_->insert.bind(time, w.collection, rkey, sqlite::blob{w.cid.bytes()}, std::int64_t{record.updated}, sqlite::blob{w.bytes}, log_->rev()).row();
-        log_->change(path, before, w.cid, w.bytes.size());
+        log_->change(path, before, w.cid, w.bytes);
         last_us_ = time;
         w.answer = std::move(record), w.changed = true;
     }
@@ -343,7 +343,7 @@ private:
         log_->room_for(path, 0);
         at_->remove.bind(w.collection, w.rkey).row();
         at_->bury.bind(time, w.collection, w.rkey).row();
-        log_->change(path, before, {}, 0);
+        log_->change(path, before, {}, {});
         last_us_ = time, w.changed = true;
     }
     template <class Tell>
