@@ -47,6 +47,35 @@ class frame_shelf; // frames.hpp: what readers wait for, held once
 std::shared_ptr<frame_shelf> make_frame_shelf();
 } // namespace internal
 
+// The same from a host's or a relay's own stream, com.atproto.sync.subscribeRepos: many accounts, each commit verified by its signature, its blocks
+// and its proofs before anything of it is told. A commit in none of the collections is let go before its blocks are looked at. Commits of one
+// account are told in order; what an account said before (by its revision) is not told again. An account whose keys cannot be found holds up
+// nobody else; after a while its commits are dropped and counted.
+class sync_watch {
+public:
+    struct options {
+        std::string host; // https://host[:port]
+        std::vector<std::string> collections;
+        std::int64_t cursor = 0; // sequence number; 0: from now
+    };
+    struct counters {
+        std::uint64_t frames = 0, commits = 0, refused = 0, unresolved = 0, repeated = 0;
+    };
+    struct events {
+        std::function<void(const stored_record&)> record; // on one thread of its own; it may wait. `time_us` is the sequence number
+        std::function<void(std::int64_t seq)> passed;      // all up to there has been told, or was nothing to tell. May be empty
+        std::function<void()> gap;                         // the host has forgotten what came before: read the repositories. May be empty
+        std::function<void(bool up, std::string why)> state;
+    };
+    sync_watch(http::client_options, options, identity_resolver&, events);
+    ~sync_watch();
+    counters so_far() const;
+
+private:
+    class impl;
+    std::shared_ptr<impl> impl_;
+};
+
 // The other side of both: the routes that serve a repository. Answers what it knows, std::nullopt else (another door's route).
 //   GET  /xrpc/com.atproto.repo.{getRecord,listRecords,describeRepo}
 //   GET  /.well-known/{did.json,atproto-did}

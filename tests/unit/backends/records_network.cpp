@@ -35,7 +35,7 @@ struct node {
     std::atomic<int> subscriptions{0};
     std::unique_ptr<http::server> door;
 
-    explicit node(http::server_limits limits = {}) {
+    explicit node(http::server_limits limits = {}, const crypto::secret* commits_by = nullptr) {
         http::server_options o;
         o.limits = limits;
         // The port goes into the DID, so it must be known first.
@@ -44,7 +44,7 @@ struct node {
         genesis = plc::genesis({open, open, crypto::seal_did_key(crypto::generate_seal_pair().public32), "bob.example",
                                 "http://127.0.0.1:" + std::to_string(o.port)},
                                key);
-        own = open_repository(home / "records", plc::did_of(genesis), key.copy());
+        own = open_repository(home / "records", plc::did_of(genesis), commits_by ? commits_by->copy() : key.copy());
         start(o);
     }
     void start(http::server_options o) {
@@ -414,6 +414,58 @@ TEST_CASE("a long replay to a slow reader never overflows, and one that stops is
     stuck.say(subscribe("cursor=1"));
     CHECK(soon([&] { return bob.door->so_far().cut_off == 1; }));
     CHECK(bob.own->create(notes, "", note("the writer was never held up")));
+}
+
+TEST_CASE("what a host's own stream says is told when its signature and its proofs hold, in order, and once") {
+    pair p;
+    REQUIRE(p.bob.own->create(notes, "before", note("0")));
+    inbox<stored_record> told;
+    inbox<bool> up;
+    const auto watch = [&](std::int64_t cursor) {
+        sync_watch::events e;
+        e.record = [&](const stored_record& r) { told.put(r); };
+        e.state = [&](bool is_up, const std::string&) { up.put(is_up); };
+        return std::make_unique<sync_watch>(local(), sync_watch::options{p.bob.url(), {notes}, cursor}, p.resolver, std::move(e));
+    };
+    auto one = watch(0);
+    REQUIRE(up.take());
+    REQUIRE(p.bob.own->create("com.example.unwanted", "x", note("x")));
+    const auto made = p.bob.own->create(notes, "k", note("1")).value();
+    REQUIRE(p.bob.own->put(notes, "k", note("2")));
+    REQUIRE(p.bob.own->remove(notes, "k"));
+    const auto created = told.take(), updated = told.take(), removed = told.take();
+    CHECK(created.uri == made.uri);
+    CHECK(created.cid == made.cid);
+    CHECK(created.value == note("1"));
+    CHECK(updated.updated);
+    CHECK(updated.value == note("2"));
+    CHECK(removed.removed);
+    CHECK(one->so_far().commits == 3);
+    CHECK(one->so_far().refused == 0);
+    one.reset();
+    REQUIRE(p.bob.own->create(notes, "later", note("3")));
+    one = watch(created.time_us);
+    CHECK(told.take().updated); // what came after the cursor comes again
+    CHECK(told.take().removed);
+    CHECK(told.take().uri.rkey == "later");
+}
+
+TEST_CASE("a stream whose commits are signed by another key than the author's tells nothing") {
+    const auto other = crypto::generate(crypto::curve::k256);
+    node bob({}, &other);
+    http::client client{local()};
+    identity_resolver resolver{client, {bob.url(), {}}};
+    inbox<stored_record> told;
+    inbox<bool> up;
+    sync_watch::events e;
+    e.record = [&](const stored_record& r) { told.put(r); };
+    e.state = [&](bool is_up, const std::string&) { up.put(is_up); };
+    const sync_watch watch(local(), sync_watch::options{bob.url(), {notes}, 0}, resolver, std::move(e));
+    REQUIRE(up.take());
+    REQUIRE(bob.own->create(notes, "k", note("1")));
+    for (int i = 0; i < 200 && watch.so_far().refused == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    CHECK(watch.so_far().refused == 1);
+    CHECK(told.size() == 0);
 }
 
 } // TEST_SUITE
