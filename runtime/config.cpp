@@ -78,7 +78,7 @@ struct reader {
         t.done();
     }
     void network(toml_table t) {
-        t.texts("watch", c.watch);
+        t.texts("watch", c.watch), t.texts("relays", c.relays);
         t.text("plc_directory", c.plc_directory);
         path(t, "authority", c.authority);
         t.flag("allow_private", c.allow_private);

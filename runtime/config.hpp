@@ -41,7 +41,8 @@ struct node_config {
     std::filesystem::path door_certificate, door_key;
 
     // [network]
-    std::vector<std::string> watch;     // hosts whose new records are read
+    std::vector<std::string> watch;     // hosts whose new records are read, as Jetstream frames them
+    std::vector<std::string> relays;    // hosts whose streams of commits are read, verified, and that are asked to read ours
     std::string plc_directory = "https://plc.directory";
     std::filesystem::path authority;    // roots besides the system's, for outgoing connections
     bool allow_private = false;

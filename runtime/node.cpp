@@ -84,8 +84,12 @@ public:
         std::ifstream in(file_);
         in >> at_;
     }
-    std::int64_t at() const { return at_; }
-    void move(std::int64_t to) {
+    std::int64_t at() const {
+        const std::lock_guard hold(guard_);
+        return at_;
+    }
+    void move(std::int64_t to) { // from any thread
+        const std::lock_guard hold(guard_);
         if (to <= at_) return;
         at_ = to;
         const auto next = fs::path(file_).concat(".next");
@@ -94,8 +98,11 @@ public:
         fs::rename(next, file_, ignored);
     }
 
+    std::atomic<std::uint64_t> told{0}, taken{0}; // records that came with the stream, and those that were taken up
+
 private:
     fs::path file_;
+    mutable std::mutex guard_;
     std::int64_t at_ = 0;
 };
 
@@ -185,7 +192,7 @@ private:
     }
     void shut_down() {
         if (feed_) feed_->close(); // before the watches: one may be waiting to hand something over
-        watches_.clear();
+        watches_.clear(), relays_.clear();
         feed_.reset();
         control_.reset();
         door_.reset();
@@ -415,17 +422,49 @@ private:
             for (const auto nsid : {ccrfp::nsid, ccba::nsid, cce::nsid}) wanted.emplace_back(nsid);
         if (wanted.empty()) return;
         feed_ = std::make_unique<note_feed>(*sys_, requester_, bidder_);
+        const auto stream_state = [name = c_.name](const std::string& host) {
+            return [host, name](bool up, const std::string& why) { spdlog::info("{}: stream of {} is {}{}{}", name, host, up ? "up" : "down", why.empty() ? "" : ": ", why); };
+        };
         for (const auto& host : c_.watch) {
             auto cursor = std::make_shared<cursor_file>(c_.directory / ("cursor-" + file_name_of(host)));
             // A host that is watched for the first time may have published just before: what is recent is read, twice does no harm.
             if (cursor->at() == 0) cursor->move(std::chrono::duration_cast<std::chrono::microseconds>((now_() - 10min).time_since_epoch()).count());
-            watches_.push_back(std::make_unique<record_watch>(
-                web_options_, record_watch::options{host, wanted, cursor->at()},
-                [this, cursor](const stored_record& r) {
-                    feed_->push({r.uri.text(), r.cid.text(), encode_dag_cbor(r.value)}, [cursor, at = r.time_us] { cursor->move(at); });
-                },
-                [host, name = c_.name](bool up, const std::string& why) { spdlog::info("{}: stream of {} is {}{}{}", name, host, up ? "up" : "down", why.empty() ? "" : ": ", why); }));
+            watches_.push_back(std::make_unique<record_watch>(web_options_, record_watch::options{host, wanted, cursor->at()},
+                                                              [this, cursor](const stored_record& r) { follow(r, cursor); }, stream_state(host)));
         }
+        for (const auto& host : c_.relays) {
+            auto cursor = std::make_shared<cursor_file>(c_.directory / ("frames-" + file_name_of(host)));
+            if (cursor->at() == 0) cursor->move(1); // all that the host still has
+            sync_watch::events e;
+            e.record = [this, cursor](const stored_record& r) { follow(r, cursor); };
+            e.passed = [cursor](std::int64_t seq) {
+                if (cursor->taken == cursor->told) cursor->move(seq); // else it moves when those before are taken up
+            };
+            e.gap = [host, name = c_.name] { spdlog::warn("{}: {} has forgotten what came before; records of that time may be missing", name, host); };
+            e.state = [this, host, tell = stream_state(host)](bool up, const std::string& why) {
+                tell(up, why);
+                if (up) ask_to_crawl(host);
+            };
+            relays_.push_back(std::make_unique<sync_watch>(web_options_, sync_watch::options{host, wanted, cursor->at()}, *identities_, std::move(e)));
+        }
+    }
+    // A record that is gone is nothing to act upon: what was signed stays signed.
+    void follow(const stored_record& r, const std::shared_ptr<cursor_file>& cursor) {
+        if (r.removed) return;
+        ++cursor->told;
+        feed_->push({r.uri.text(), r.cid.text(), encode_dag_cbor(r.value)}, [cursor, at = r.time_us] { ++cursor->taken, cursor->move(at); });
+    }
+    // com.atproto.sync.requestCrawl: a relay may read our commits then; one that is none, or does not want to, is no harm.
+    void ask_to_crawl(const std::string& host) {
+        auto us = c_.public_url;
+        if (const auto scheme = us.find("://"); scheme != us.npos) us.erase(0, scheme + 3);
+        if (!own_ || us.empty()) return;
+        http::call c;
+        c.method = "POST", c.url = host + "/xrpc/com.atproto.sync.requestCrawl", c.body = to_json(value::map{{"hostname", us}});
+        c.head.set("Content-Type", "application/json");
+        web_->fetch(std::move(c), [host, name = c_.name](const result<http::response>& r) {
+            if (r && r->status == 200) spdlog::info("{}: {} was asked to read our records", name, host);
+        });
     }
 
     node_config c_;
@@ -463,6 +502,7 @@ private:
     std::unique_ptr<http::server> door_, control_;
     std::unique_ptr<note_feed> feed_;
     std::vector<std::unique_ptr<record_watch>> watches_;
+    std::vector<std::unique_ptr<sync_watch>> relays_;
     std::mutex guard_;
     std::condition_variable woken_;
     bool stopping_ = false;

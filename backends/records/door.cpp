@@ -151,8 +151,11 @@ std::optional<http::response> repository_door::answer(const http::request& r) co
     if (auto said = answer_sync(own, r)) return said;
     if (r.path == "/.well-known/did.json") return json(to_json_document(document()));
     if (r.path == "/.well-known/atproto-did") return http::response{200, {{{"Content-Type", "text/plain"}}}, own.did()};
-    if (!plc_log.is_null() && r.path.ends_with("/log"))
-        if (const auto path = http::percent_decode(r.path); path && *path == '/' + own.did() + "/log") return json(plc_log);
+    if (!plc_log.is_null()) // as a PLC directory has them
+        if (const auto path = http::percent_decode(r.path); path && path->starts_with('/' + own.did())) {
+            if (path->ends_with("/log")) return json(plc_log);
+            if (path->size() == own.did().size() + 1) return json(to_json_document(document()));
+        }
     return std::nullopt;
 }
 

@@ -79,7 +79,7 @@ private:
 // The other side of both: the routes that serve a repository. Answers what it knows, std::nullopt else (another door's route).
 //   GET  /xrpc/com.atproto.repo.{getRecord,listRecords,describeRepo}
 //   GET  /.well-known/{did.json,atproto-did}
-//   GET  /<did:plc:...>/log (own DID's operations, where it is a did:plc)
+//   GET  /<did:plc:...>, /<did:plc:...>/log (own DID's document and operations, where it is a did:plc)
 //   WS   /subscribe?wantedCollections=NSID&cursor=TIME_US
 //   GET  /xrpc/com.atproto.sync.*, WS /xrpc/com.atproto.sync.subscribeRepos (sync_door.hpp)
 // Writing (createRecord) needs an authority that the runtime decides on, so it is not here.

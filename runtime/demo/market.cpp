@@ -74,8 +74,10 @@ void market::write_config(party& p) {
     if (n != "bob-2") line("[identity]\nmethod = " + in_quotes(n == "alice" ? "plc" : "web") + (n == "alice" ? "\nhandle = \"alice.localhost\"" : "") + '\n');
     line("[door]\nlisten = \"127.0.0.1:" + std::to_string(p.door) + "\"\npublic = " + in_quotes(p.url()) + "\ncertificate = \"door.crt\"\nkey = \"door.key\"\n");
     line("[network]\nplc_directory = " + in_quotes(parties_.at("alice").url()) + "\nauthority = " + in_quotes(authority_.string()) + "\nallow_private = true");
-    if (n == "alice") line("watch = [" + in_quotes(parties_.at("bob").url()) + ", " + in_quotes(parties_.at("eve").url()) + ']');
-    if (n == "bob" || n == "eve") line("watch = [" + in_quotes(parties_.at("alice").url()) + ']');
+    // Both kinds of stream: Jetstream's frames between Alice and Bob, commits between Alice and Eve.
+    if (n == "alice") line("watch = [" + in_quotes(parties_.at("bob").url()) + "]\nrelays = [" + in_quotes(parties_.at("eve").url()) + ']');
+    if (n == "bob") line("watch = [" + in_quotes(parties_.at("alice").url()) + ']');
+    if (n == "eve") line("relays = [" + in_quotes(parties_.at("alice").url()) + ']');
     std::string hosts; // what DNS would say
     for (const auto& [other, q] : parties_) hosts += (hosts.empty() ? "" : ", ") + in_quotes(q.host()) + " = " + in_quotes("127.0.0.1:" + std::to_string(q.door));
     line("hosts = { " + hosts + " }");
