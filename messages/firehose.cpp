@@ -113,7 +113,8 @@ struct frame_writer {
 result<void> fit(const event& e) {
     const auto* c = std::get_if<commit_event>(&e);
     const auto* s = std::get_if<sync_event>(&e);
-    if (c && (c->ops.size() > most_ops || c->blobs.size() > most_blobs)) return refusal{"too_many_ops", "more operations or blobs than a commit may have"};
+    if (c && (c->ops.size() > most_ops || c->blobs.size() > most_blobs))
+        return refusal{"too_many_ops", "more operations or blobs than a commit may have"};
     if ((c && c->blocks.size() > largest_blocks) || (s && s->blocks.size() > largest_sync_blocks))
         return refusal{"blocks_too_large", "more bytes of blocks than a frame may have"};
     return {};
@@ -422,7 +423,8 @@ result<seen> glance(std::string_view frame, const wanted& collections) {
     seen out;
     if (in.op != 1) return out;
     out.type = in.type;
-    const bool commit = out.type == "#commit";
+    const bool commit = out.type == "#commit", sync = out.type == "#sync";
+    const std::string_view whose = commit ? "repo" : sync || out.type == "#identity" || out.type == "#account" ? "did" : "";
     bool touched = !commit;
     const auto look = [&](std::string_view key, bool& took) {
         took = true;
@@ -443,13 +445,14 @@ result<seen> glance(std::string_view frame, const wanted& collections) {
         if (key == "ops" && commit) {
             std::size_t n = 0;
             if (!in.list(n, most_ops)) return false;
+            touched = n == 0; // a new signature, or too much to say
             for (std::size_t i = 0; i < n; ++i)
                 if (!in.fields(look)) return false;
             return in.close(), had(1);
         }
-        if (key == "rev") return in.text(out.rev) && had(2);
+        if (key == "rev" && (commit || sync)) return in.text(out.rev) && had(2);
         if (key == "seq") return in.seq(out.seq) && had(4);
-        if (key == "repo" || key == "did") return in.text(out.repo) && had(8);
+        if (!whose.empty() && key == whose) return in.text(out.repo) && had(8);
         took = false;
         return true;
     });

@@ -102,7 +102,7 @@ struct seen {
     std::string_view type; // "#commit", ...; "" for an error frame; a view of the frame, as the others
     std::int64_t seq = 0;  // 0 when it has none
     std::string_view repo, rev;
-    bool worth = true; // to be decoded: false for a commit that touches no collection that is wanted
+    bool worth = true; // to be decoded: false for a commit whose operations touch no collection that is wanted
 };
 // Reads no further than it must. Codes as `decode`'s.
 result<seen> glance(std::string_view frame, const wanted&);

@@ -142,7 +142,8 @@ private:
     bool entry(mst_entry& e, std::string_view before) {
         cbor_item k, p, v;
         if (!(map(4) && field("k") && item(k, cbor_kind::bytes) && field("p", "k") && item(p, cbor_kind::number))) return false;
-        if (p.number < 0 || static_cast<std::uint64_t>(p.number) > before.size()) return refuse("mst_bad_node", "a prefix longer than the key before");
+        if (p.number < 0 || static_cast<std::uint64_t>(p.number) > before.size())
+            return refuse("mst_bad_node", "a prefix longer than the key before");
         if (k.data.size() > longest_key) return refuse("mst_bad_node", "a longer key than there may be");
         const auto shared = static_cast<std::size_t>(p.number);
         e.key.reserve(shared + k.data.size());
@@ -189,8 +190,8 @@ result<mst::node_ptr> mst::fit(node n, const gap& where) {
     bool fits = low(n.left);
     for (const auto& e : n.entries) fits = fits && low(e.right) && mst_height(e.key) == where.height;
     if (!fits) return refusal{"mst_bad_height", "a key or a subtree at a height that is not its own"};
-    if (!n.entries.empty() && ((!where.from.empty() && n.entries.front().key <= where.from) ||
-                               (!where.until.empty() && n.entries.back().key >= where.until)))
+    if (!n.entries.empty() &&
+        ((!where.from.empty() && n.entries.front().key <= where.from) || (!where.until.empty() && n.entries.back().key >= where.until)))
         return refusal{"mst_bad_order", "a subtree with keys that are not between its parent's"};
     return std::make_shared<node>(std::move(n));
 }
@@ -355,10 +356,11 @@ result<std::pair<mst_link, mst_link>> mst::split(link l, const gap& where, std::
     if (auto opened = open(l, where); !opened) return opened.error();
     const auto& seen = *l.at;
     const auto at = place(seen, key), size = seen.entries.size();
-    auto parts = link_before(seen, at).empty()
-                     ? halves()
-                     : split(link_before(seen, at), {where.height - 1, at > 0 ? std::string_view(seen.entries[at - 1].key) : where.from,
-                                                     at < size ? std::string_view(seen.entries[at].key) : where.until}, key);
+    auto parts = link_before(seen, at).empty() ? halves()
+                                               : split(link_before(seen, at),
+                                                       {where.height - 1, at > 0 ? std::string_view(seen.entries[at - 1].key) : where.from,
+                                                        at < size ? std::string_view(seen.entries[at].key) : where.until},
+                                                       key);
     if (!parts) return parts.error();
     if (at == size && parts->second.empty()) return halves(std::move(l), {});
     if (at == 0 && parts->first.empty()) return halves({}, std::move(l));
@@ -368,7 +370,6 @@ result<std::pair<mst_link, mst_link>> mst::split(link l, const gap& where, std::
     n.entries.erase(cut_at, n.entries.end());
     auto right = fresh(where.height, std::move(parts->second), std::move(after));
     link_before(n, at) = std::move(parts->first);
-    if (n.entries.empty() && n.left.empty()) l = {};
     return halves(std::move(l), std::move(right));
 }
 
@@ -595,7 +596,7 @@ result<cid> mst_invert(const cid& root, const block_source& from, const std::vec
         if ((op.value.empty() && op.prev.empty()) || !paths.insert(op.path).second)
             return refusal{"mst_bad_ops", "an operation that changes nothing, or a path twice: " + op.path};
     mst t(root, from, limits);
-    // What was deleted comes back first: it is cut in where the proofs lead, and only then are neighbours joined.
+    // What was deleted comes back first, as the network's other readers do it: no host's proofs have to hold more for this one.
     for (const bool deleted : {true, false})
         for (const auto& op : ops) {
             if (op.value.empty() != deleted) continue;

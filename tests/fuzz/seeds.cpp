@@ -7,6 +7,7 @@
 #include <souk/messages/attest.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/firehose.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/messages/jwt.hpp>
 #include <souk/messages/rbac.hpp>
@@ -135,10 +136,69 @@ void entries() {
     seed("fuzz_receipt", encode_described(access_details{"bafyaccept", "m", "127.0.0.1", 22, "root", "k"}));
 }
 
+// A repository by the key that the targets know, its trees as their own targets name them, and each kind of frame.
+void repositories() {
+    const crypto::secret key(std::string(32, '\1'));
+    block_map blocks;
+    mst tree;
+    repo_commit head{"did:plc:alice", {}, {}, {}, {}};
+    const auto commit = [&](std::uint64_t at) {
+        const auto written = tree.write(&blocks);
+        for (const auto& [id, bytes] : written.added) blocks.put(id, bytes), seed("fuzz_mst", bytes);
+        head.rev = to_tid(at, 1), head.data = written.root;
+        head = sign_commit(std::move(head), crypto::curve::k256, key).value();
+        const auto bytes = encode_commit(head);
+        auto car = car_header({cid::of_dag_cbor(bytes)});
+        append_car_block(car, cid::of_dag_cbor(bytes), bytes);
+        for (const auto& [id, b] : blocks) append_car_block(car, id, b);
+        seed("fuzz_commit", bytes), seed("fuzz_commit", car), seed("fuzz_car", '\x10' + car);
+    };
+    const auto put = [&](const std::string& path, const value& v, std::vector<firehose::op>& ops) {
+        blocks.put(cid_of(v), encode_dag_cbor(v));
+        const auto was = tree.put(path, cid_of(v)).value();
+        ops.push_back({was ? firehose::op_action::update : firehose::op_action::create, path, cid_of(v), was.value_or(cid())});
+    };
+    std::vector<firehose::op> ops;
+    commit(1);
+    for (std::uint64_t n = 0; n < 12; ++n) put("app.bsky.feed.post/" + to_tid(n * 977, 1), value::map{{"n", n}}, ops);
+    commit(2);
+    const auto before = head;
+    ops.clear();
+    put("app.bsky.feed.post/" + to_tid(977, 1), value::map{{"n", "changed"}}, ops), put("com.example.a/self", value::map{}, ops);
+    const auto gone = "app.bsky.feed.post/" + to_tid(2 * 977, 1);
+    ops.push_back({firehose::op_action::remove, gone, {}, tree.remove(gone).value().value()});
+    commit(3);
+    const std::string now = "2026-05-09T07:42:10.123Z";
+    const auto event = firehose::announce(head, before.rev, before.data, ops, blocks, now).value();
+    const std::initializer_list<firehose::event> each{event,
+                                                      firehose::announce_state(head, now),
+                                                      firehose::identity_event{1, "did:plc:alice", now, "a.b"},
+                                                      firehose::account_event{2, "did:plc:alice", now, false, "deleted"},
+                                                      firehose::info_event{"OutdatedCursor", "x"},
+                                                      firehose::error_event{"FutureCursor", "x"},
+                                                      firehose::unknown_event{1, "#later", 3}};
+    for (const auto& e : each) seed("fuzz_firehose", firehose::encode(e).value());
+
+    // Nodes that name each other by number, the root first: heights 1 and 0 of known keys.
+    const auto nth = [](char n) { return cid::from_bytes(std::string("\x01\x71\x12\x20", 4) + n + std::string(31, '\0')).value(); };
+    const auto key_of = [](const std::string& middle) { return "com.example.record/3jqfcqzm" + middle + "2j"; };
+    const auto part = [](const mst_node& n) {
+        const auto bytes = encode_mst_node(n);
+        return std::string{static_cast<char>(bytes.size() >> 8), static_cast<char>(bytes.size() & 0xff)} + bytes;
+    };
+    mst_node root, left, right;
+    root.left = {nth(1), {}}, root.entries = {{key_of("3fs"), nth(9), {nth(2), {}}}};
+    left.entries = {{key_of("3fo"), nth(9), {}}, {key_of("3fp"), nth(9), {}}};
+    right.entries = {{key_of("3ft"), nth(9), {}}};
+    seed("fuzz_mst", part(root) + part(left) + part(right));
+    seed("fuzz_mst", part(root) + part(right) + part(left));
+    seed("fuzz_mst", part(left));
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
     if (argc != 2) return std::cerr << "usage: fuzz_seeds DIRECTORY\n", 2;
     out = argv[1];
-    records(), payments(), names(), tokens(), permissions(), frames(), configurations(), entries();
+    records(), payments(), names(), tokens(), permissions(), frames(), configurations(), entries(), repositories();
 }

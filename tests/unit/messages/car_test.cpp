@@ -51,7 +51,9 @@ outcome read_in(std::string_view bytes, F&& next_piece, const car_limits& limits
 }
 
 std::string code(const std::string& bytes, const car_limits& limits = {}) {
-    const auto whole = read_in(bytes, [&] { return bytes.size(); }, limits), by_one = read_in(bytes, [] { return 1; }, limits);
+    const auto all = [&] { return bytes.size(); };
+    const auto one = [] { return 1; };
+    const auto whole = read_in(bytes, all, limits), by_one = read_in(bytes, one, limits);
     CHECK(whole.code == by_one.code);
     return whole.code;
 }
@@ -80,7 +82,8 @@ TEST_CASE("however a CAR is cut, it is the same one") {
     std::mt19937_64 random(1);
     for (int i = 0; i < 100; ++i) CHECK(read_in(bytes, [&] { return 1 + random() % (i % 2 ? 60 : 9000); }) == expected);
     for (std::size_t at = 0; at < 400; ++at) // in two, anywhere
-        CHECK(read_in(bytes, [&, first = true]() mutable { return std::exchange(first, false) ? std::max<std::size_t>(1, at) : bytes.size(); }) == expected);
+        CHECK(read_in(bytes, [&, first = true]() mutable { return std::exchange(first, false) ? std::max<std::size_t>(1, at) : bytes.size(); }) ==
+              expected);
 
     const auto view = car_view::read(bytes).value();
     const auto copy = read_car(bytes).value();

@@ -11,7 +11,9 @@ namespace {
 
 std::string code(const auto& r) { return r.has_error() ? r.error().code : ""; }
 
-std::string verified(const repository& r, const std::string& car, const record_visitor& visit = {}) { return code(verify_repo(car, r.did, r.keys(), visit)); }
+std::string verified(const repository& r, const std::string& car, const record_visitor& visit = {}) {
+    return code(verify_repo(car, r.did, r.keys(), visit));
+}
 
 } // namespace
 
@@ -23,8 +25,9 @@ TEST_CASE("a commit is signed over its canonical bytes, and read back as it was"
         const auto bytes = encode_commit(c);
         CHECK(decode_commit(bytes).value() == c);
         CHECK(decode_dag_cbor(bytes).value().find("prev")->is_null()); // there, and null
-        const std::vector<crypto::verifier> keys{crypto::verifier::of(crypto::public_of(crypto::curve::k256, crypto::generate(crypto::curve::k256)).value()).value(),
-                                                 crypto::verifier::of(crypto::public_of(on, key).value()).value()};
+        const std::vector<crypto::verifier> keys{
+            crypto::verifier::of(crypto::public_of(crypto::curve::k256, crypto::generate(crypto::curve::k256)).value()).value(),
+            crypto::verifier::of(crypto::public_of(on, key).value()).value()};
         CHECK(code(verify_commit(c, "did:plc:alice", keys)) == "");
         CHECK(code(verify_commit(c, "did:plc:alice", std::span(keys).first(1))) == "bad_signature");
         CHECK(code(verify_commit(c, "did:plc:alice", {})) == "no_keys");
@@ -79,12 +82,13 @@ TEST_CASE("an exported repository gives its records, one after the other") {
     r.commit(all);
     std::map<std::string, value> seen;
     std::string last;
-    const auto repo = verify_repo(r.car(), r.did, r.keys(), [&](std::string_view path, const cid& id, std::string_view bytes, value& v) -> result<void> {
-        CHECK(last < path);
-        CHECK(cid::of_dag_cbor(bytes) == id);
-        seen[last = path] = std::move(v);
-        return {};
-    });
+    const auto repo =
+        verify_repo(r.car(), r.did, r.keys(), [&](std::string_view path, const cid& id, std::string_view bytes, value& v) -> result<void> {
+            CHECK(last < path);
+            CHECK(cid::of_dag_cbor(bytes) == id);
+            seen[last = path] = std::move(v);
+            return {};
+        });
     REQUIRE(repo.has_value());
     CHECK(seen == all);
     CHECK(repo->records == all.size());

@@ -14,7 +14,7 @@ struct repository {
     souk::block_map blocks;
     souk::mst tree;
     souk::repo_commit head;
-    std::vector<souk::cid> added; // nodes, by the last commit
+    std::vector<souk::cid> added;             // nodes, by the last commit
     std::uint64_t at = 1'700'000'000'000'000; // microseconds
 
     std::vector<souk::crypto::verifier> keys() const {
