@@ -253,11 +253,11 @@ void add_buyer(CLI::App& app, context& c) {
     s->add_option("--reason", reason);
     s->callback([&c] { c.answer(c.ask().post("/v1/stop", {{"id", id}, {"reason", reason}}), [](const value&) { return std::string("stopping; souk events shows how it goes\n"); }); });
 
-    for (const char* kind : {"vouch", "denounce"}) {
-        s = app.add_subcommand(kind, std::string(kind) == "vouch" ? "say that you trust someone" : "say that you do not: a veto");
+    for (const auto& [kind, what] : {std::pair{"vouch", "say that you trust someone"}, {"denounce", "say that you do not: a veto"}, {"forget", "take back what you said of someone"}}) {
+        s = app.add_subcommand(kind, what);
         s->add_option("did", did)->required();
-        s->add_option("--reason", reason);
-        s->callback([&c, kind] { c.answer(c.ask().post("/v1/vouch", {{"did", did}, {"kind", kind}, {"reason", reason}}), [](const value& v) { return text_of(v, "uri") + '\n'; }); });
+        if (kind != std::string_view("forget")) s->add_option("--reason", reason);
+        s->callback([&c, kind = kind] { c.answer(c.ask().post("/v1/vouch", {{"did", did}, {"kind", kind}, {"reason", reason}}), [](const value& v) { return text_of(v, "uri") + '\n'; }); });
     }
     s = app.add_subcommand("trust", "who vouches for or denounces whom");
     s->add_option("did", did);
