@@ -41,13 +41,13 @@ private:
     void open() override {
         auto& net = keep(books_.seen_by(who_.did, life_));
         broker_options o;
-        o.did = who_.did, o.domain = "relay.example", o.now = clock(), o.grants = grants_.path() / "grants";
+        o.did = who_.did, o.domain = "relay.example", o.now = clock();
         o.close_account = [this](const std::string& did) {
             for (auto& [name, t] : tunnels_)
                 if (t.claim.did == did) t.stands = false;
         };
         broker_ = cast(spawn_broker(u_.system(), o,
-                                    broker_world{disk_, net, [](const std::string&, auto tell) { tell(refusal{"did_unresolved", "nobody asks here"}); }, [](const std::string&) {},
+                                    broker_world{disk_, *grants_, net, [](const std::string&, auto tell) { tell(refusal{"did_unresolved", "nobody asks here"}); }, [](const std::string&) {},
                                                  [](http::call, auto tell) { tell(refusal{"http_unreachable", "nothing is fetched here"}); }, who_.keys->signing()}));
         for (auto& [name, t] : tunnels_) knock(t);
     }
@@ -77,7 +77,8 @@ private:
 
     books& books_;
     const party& who_;
-    bench::scratch grants_{std::filesystem::temp_directory_path()};
+    bench::scratch folder_{std::filesystem::temp_directory_path()};
+    std::unique_ptr<kept_file> grants_ = make_kept_file(folder_.path() / "grants");
     broker_actor broker_;
     std::map<std::string, tunnel> tunnels_;
 };
