@@ -1,8 +1,8 @@
 #include <souk/runtime/doors.hpp>
 
-#include <souk/actors/broker/credential.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/runtime/cluster/enrolment.hpp>
+#include <souk/runtime/machine_door.hpp>
 #include <souk/runtime/paid_door.hpp>
 
 namespace souk {
@@ -15,24 +15,17 @@ http::response plain(unsigned status, const std::string& code, const std::string
 http::response unreachable(const refusal& why) { return http::error_response(503, {"not_now", why.text}); }
 http::response json(value::map body) { return http::json_response(200, to_json(std::move(body))); }
 
-std::string_view bearer(const http::request& r) {
-    const auto text = r.head.get("authorization");
-    constexpr std::string_view scheme = "Bearer ";
-    return text.substr(0, scheme.size()) == scheme ? text.substr(scheme.size()) : std::string_view();
-}
 bool begins(std::string_view text, std::string_view with) { return text.substr(0, with.size()) == with; }
 
-class doors : public std::enable_shared_from_this<doors> {
+class doors {
 public:
-    explicit doors(door_parts parts) : p_(std::move(parts)) {}
+    explicit doors(door_parts parts) : p_(std::move(parts)), machines_(parts_for_machines(p_)) {}
 
     void answer(http::request r, http::responder say) {
         const bool get = r.method == "GET", post = r.method == "POST";
         if (paid_door::is_one(r)) return paid(r, std::move(say));
         if (get && r.path == "/health") return say(json({{"status", "up"}, {"did", p_.did}}));
-        if (get && (r.path == "/.well-known/openid-configuration" || r.path == "/.well-known/jwks")) return issuer_document(r, std::move(say));
-        if (post && r.path == "/v1/oidc/issue") return exchange(r, std::move(say));
-        if (post && r.path == "/xrpc/com.atproto.repo.createRecord") return create_record(r, std::move(say));
+        if (machine_door::is_one(r)) return machines_.answer(r, std::move(say));
         if (begins(r.path, "/ledger/")) return ledger(r, std::move(say));
         if (post && r.path == "/cluster/join") return join(r, std::move(say));
         if (p_.records)
@@ -55,60 +48,6 @@ private:
             if (!a) return say(unreachable(a.error()));
             say(paid_door::write(std::move(*a)));
         });
-    }
-
-    void issuer_document(const http::request& r, http::responder say) {
-        if (!p_.issuer) return say(plain(404, "not_found", "this node issues no tokens"));
-        const bool keys = r.path == "/.well-known/jwks";
-        ask<issuer_view>(*p_.sys, p_.issuer, 10s, issuer_query{}, [say, keys](result<issuer_view> v) {
-            if (!v) return say(unreachable(v.error()));
-            say(http::json_response(200, keys ? v->jwks : v->discovery));
-        });
-    }
-
-    // The machine's curl labels its JSON as a form: what it is called is not looked at.
-    void exchange(const http::request& r, http::responder say) {
-        if (!p_.issuer) return say(plain(404, "not_found", "this node issues no tokens"));
-        const auto body = from_json(r.body);
-        if (!body) return say(http::error_response(400, body.error()));
-        token_exchange x{std::string(bearer(r)), std::string(body->text("aud")), std::string(body->text("sub")), 3600};
-        if (const auto* ttl = body->find("ttl"); ttl && ttl->as<std::int64_t>()) x.ttl = *ttl->as<std::int64_t>();
-        ask<token_answer>(*p_.sys, p_.issuer, 10s, std::move(x), [say](result<token_answer> t) {
-            if (!t) return say(unreachable(t.error()));
-            if (t->refused) return say(http::json_response(401, to_json(value::map{{"id", "unauthorized"}, {"message", t->refused->text}, {"error", t->refused->code}})));
-            say(json({{"token", t->token}}));
-        });
-    }
-
-    // Two ways in: a relay that holds our grant writes for one of our machines, or (at a relay) a machine comes with its workload token.
-    void create_record(const http::request& r, http::responder say) {
-        if (!r.head.get(credential::grant_header).empty()) return granted_write(r, std::move(say));
-        if (!p_.broker) return say(plain(401, "AuthRequired", "writing here needs the owner's grant"));
-        ask<proxied_answer>(*p_.sys, p_.broker, 45s, proxied_write{std::string(bearer(r)), r.path, r.body}, [say](result<proxied_answer> a) {
-            if (!a) return say(unreachable(a.error()));
-            say(http::json_response(a->status, std::move(a->body)));
-        });
-    }
-    void granted_write(const http::request& r, http::responder say) {
-        if (!p_.own || !p_.identities) return say(plain(404, "not_found", "this node has no repository"));
-        auto body = from_json(r.body, json_form::atproto);
-        if (!body) return say(http::error_response(400, body.error()));
-        const std::string service(bearer(r)), grant(r.head.get(credential::grant_header));
-        const auto who = credential::sender_of(service);
-        if (!who) return say(http::error_response(401, who.error()));
-        p_.identities->resolve(*who, [self = shared_from_this(), say, service, grant, body = std::move(*body)](result<did_document> doc) {
-            if (!doc) return say(http::error_response(503, doc.error()));
-            say(self->write_for(service, grant, *doc, body));
-        });
-    }
-    http::response write_for(const std::string& service, const std::string& grant, const did_document& relay, const value& body) {
-        const credential::granted_write asked{service, grant, p_.did, p_.keys->signing_public(), relay.did, relay.signing, credential::create_record, body, p_.now()};
-        if (const auto ok = credential::check_granted_write(asked); !ok) return http::error_response(403, ok.error());
-        const auto* record = body.find("record");
-        if (!record) return plain(400, "InvalidRequest", "the body has no record");
-        const auto written = p_.own->create(std::string(body.text("collection")), std::string(body.text("rkey")), *record);
-        if (!written) return http::error_response(400, written.error());
-        return json({{"uri", written->uri.text()}, {"cid", written->cid.text()}, {"validationStatus", "unknown"}});
     }
 
     void ledger(const http::request& r, http::responder say) {
@@ -150,7 +89,14 @@ private:
         say(json({{"certificate", in->certificate}, {"authority", in->authority}}));
     }
 
+    static machine_door::parts parts_for_machines(const door_parts& p) {
+        machine_door::parts m{p.sys, p.now, p.did, p.keys, p.own, {}, p.issuer, p.broker};
+        if (p.identities) m.resolve = [who = p.identities](const std::string& did, auto then) { who->resolve(did, std::move(then)); };
+        return m;
+    }
+
     door_parts p_;
+    machine_door machines_;
 };
 
 } // namespace

@@ -29,9 +29,7 @@ struct door_parts { // what this node has; the rest is absent, and its routes an
 };
 
 //   GET  /ccr/{at-uri}/{cid}, /receipt/...              the paid URL (x402)
-//   GET  /.well-known/{openid-configuration,jwks}       workload tokens can be verified
-//   POST /v1/oidc/issue                                 a boot token for another audience's
-//   POST /xrpc/com.atproto.repo.createRecord            a machine's record: by its workload token (relay), or by a relay with our grant
+//   those of machine_door                               workload tokens, and machines' records
 //   GET  /ledger/{token,balance,authorization}, POST /ledger/settle   the development ledger
 //   POST /cluster/join                                  a one-time token for a certificate
 //   GET  /health

@@ -339,10 +339,11 @@ private:
     }
     void start_broker() {
         if (!c_.tunnel_ssh || !c_.tunnel_https || c_.domain.empty()) throw std::runtime_error("the role broker needs [broker] ssh, https and domain");
+        grants_ = make_kept_file(c_.directory / "grants");
         broker_options o;
-        o.did = self_.document.did, o.domain = c_.domain, o.https_port = c_.tunnel_https->port, o.now = now_, o.grants = c_.directory / "grants";
+        o.did = self_.document.did, o.domain = c_.domain, o.https_port = c_.tunnel_https->port, o.now = now_;
         o.close_account = [this](const std::string& did) { if (tunnels_) tunnels_->close_account(did); };
-        broker_ = host("broker", spawn_broker(*sys_, std::move(o), *log_, *network_, *identities_, *web_, *keys_));
+        broker_ = host("broker", spawn_broker(*sys_, std::move(o), *log_, *grants_, *network_, *identities_, *web_, *keys_));
 
         tunnel::broker_options t;
         t.address = c_.tunnel_ssh->host, t.ssh_port = c_.tunnel_ssh->port, t.https_port = c_.tunnel_https->port, t.domain = c_.domain;
@@ -477,6 +478,7 @@ private:
     std::unique_ptr<identity_resolver> identities_;
     std::unique_ptr<record_network> network_;
     std::unique_ptr<sqlite_journal> log_;
+    std::unique_ptr<kept_file> grants_;
     std::unique_ptr<embedded_ledger> ledger_;
     std::unique_ptr<payment_rail> remote_ledger_;
     payment_rail* rail_ = nullptr;

@@ -32,12 +32,12 @@ public:
     using handle = extended<broker_actor, caf::result<void>(turn)>;
     static constexpr const char* name = "souk.broker";
 
-    broker_state(handle::pointer self, broker_options o, broker_world w, grant_book grants)
+    broker_state(handle::pointer self, broker_options o, broker_world w, grant_book::book grants)
         : self_(self),
           options_(std::move(o)),
           world_(std::move(w)),
           post_(turns_of(handle{self})),
-          grants_(std::move(grants)),
+          grants_(world_.grants, std::move(grants), post_),
           routes_(self->system(), world_.log, {options_.domain, options_.https_port, options_.now, options_.close_account}),
           proxy_({post_, world_.records, world_.fetch, grants_, world_.signing, options_.did, options_.now, options_.issuer_cache, options_.allow_http}) {}
 
@@ -149,10 +149,12 @@ private:
                     return take_grant(token, tell, false);
                 }
                 if (!grant) return tell(refusing(grant.error()));
-                if (auto r = grants_.keep(std::move(*grant), options_.now()); !r) return tell(refusing(r.error()));
-                kept k;
-                k.seq = grants_.size();
-                tell(k);
+                grants_.keep(std::move(*grant), options_.now(), [this, tell](result<void> r) {
+                    if (!r) return tell(refusing(r.error()));
+                    kept k;
+                    k.seq = grants_.size();
+                    tell(k);
+                });
             });
         });
     }
@@ -173,14 +175,14 @@ private:
 } // namespace
 
 broker_actor spawn_broker(caf::actor_system& sys, broker_options o, broker_world w) {
-    grant_book grants(o.grants); // here, so that a broken file ends the start and not an actor
+    auto grants = grant_book::read(w.grants); // here, so that a broken file ends the start and not an actor
     return sys.spawn<actor_of<broker_state>>(std::move(o), std::move(w), std::move(grants));
 }
 
-broker_actor spawn_broker(caf::actor_system& sys, broker_options o, journal& log, record_network& records, identity_resolver& who, http::client& web,
+broker_actor spawn_broker(caf::actor_system& sys, broker_options o, journal& log, kept_file& grants, record_network& records, identity_resolver& who, http::client& web,
                           const keyring& keys) {
     return spawn_broker(sys, std::move(o),
-                        broker_world{log, records, [&who](const std::string& handle, auto tell) { who.resolve_handle(handle, std::move(tell)); },
+                        broker_world{log, grants, records, [&who](const std::string& handle, auto tell) { who.resolve_handle(handle, std::move(tell)); },
                                      [&who](const std::string& did) { who.forget(did); },
                                      [&web](http::call c, auto tell) { web.fetch(std::move(c), std::move(tell)); }, keys.signing()});
 }

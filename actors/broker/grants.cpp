@@ -1,14 +1,8 @@
 #include <souk/actors/broker/grants.hpp>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <stdexcept>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
-
+#include <souk/actors/common/planted.hpp>
 #include <souk/messages/described.hpp>
 #include <souk/messages/json.hpp>
 
@@ -18,76 +12,64 @@ namespace {
 
 constexpr std::size_t largest_file = 128u << 20; // `most` grants of the longest token, with room
 
-struct descriptor {
-    int fd = -1;
-    ~descriptor() {
-        if (fd >= 0) ::close(fd);
-    }
-};
-
-refusal disk(const std::filesystem::path& file, const char* what) {
-    return {"not_kept", std::string(what) + ' ' + file.string() + ": " + std::strerror(errno)};
-}
-
-bool write_all(int fd, std::string_view bytes) {
-    while (!bytes.empty()) {
-        const auto n = ::write(fd, bytes.data(), bytes.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return false;
-        bytes.remove_prefix(static_cast<std::size_t>(n));
-    }
-    return true;
-}
-
-// The old file or the new one, whenever the power fails.
-result<void> replace_file(const std::filesystem::path& file, std::string_view bytes) {
-    auto fresh = file;
-    fresh += ".new";
-    {
-        const descriptor out{::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};
-        if (out.fd < 0 || ::fchmod(out.fd, 0600) != 0) return disk(fresh, "cannot open");
-        if (!write_all(out.fd, bytes) || ::fsync(out.fd) != 0) return disk(fresh, "cannot write");
-    }
-    if (::rename(fresh.c_str(), file.c_str()) != 0) return disk(file, "cannot replace");
-    const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-    const descriptor holder{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (holder.fd < 0 || ::fsync(holder.fd) != 0) return disk(folder, "cannot sync");
-    return {};
+std::string text_of(const grant_book::book& all) {
+    value::list grants;
+    for (const auto& [_, g] : all) grants.push_back(to_value(g));
+    return to_json(value(std::move(grants)));
 }
 
 } // namespace
 
-grant_book::grant_book(std::filesystem::path file) : file_(std::move(file)) { read(); }
-
-void grant_book::read() {
-    if (!std::filesystem::exists(file_)) return;
-    std::ifstream in(file_, std::ios::binary);
-    std::stringstream text;
-    text << in.rdbuf();
-    if (!in) throw std::runtime_error("cannot read the grants in " + file_.string());
+grant_book::book grant_book::read(const kept_file& file) {
+    book all;
+    const auto text = file.read(largest_file);
+    if (!text) return all;
     const json_limits own{.bytes = largest_file, .depth = 8, .items = 10 * most};
-    const auto parsed = from_json(text.str(), json_form::plain, own);
+    const auto parsed = from_json(*text, json_form::plain, own);
     const auto grants = parsed ? from_value<std::vector<credential::grant>>(*parsed) : parsed.error();
-    if (!grants) throw std::runtime_error("the grants in " + file_.string() + " cannot be read: " + grants.error().text);
-    for (const auto& g : *grants) all_.insert_or_assign(key{g.account, g.collection}, g);
+    if (!grants) throw std::runtime_error("the grants in " + file.name() + " cannot be read: " + grants.error().text);
+    for (const auto& g : *grants) all.insert_or_assign(key{g.account, g.collection}, g);
+    return all;
 }
 
-result<void> grant_book::keep(credential::grant g, instant now) {
-    const key at{g.account, g.collection};
-    if (const auto known = all_.find(at); known != all_.end() && known->second.until >= g.until) return {};
+void grant_book::keep(credential::grant g, instant now, told then) {
+    if (const auto known = all_.find(key{g.account, g.collection}); known != all_.end() && known->second.until >= g.until) return then({});
+    if (waiting_.size() >= most_waiting) return then(refusal{"not_now", "too many grants wait to be written"});
+    if (planted(defect::grant_unkept)) then({}), then = [](const result<void>&) {};
+    waiting_.push_back({std::move(g), std::move(then)});
+    if (!writing_) write(now);
+}
+
+// All that waits, at once: a burst of grants is one write more, not one each.
+void grant_book::write(instant now) {
     auto next = all_;
     std::erase_if(next, [&](const auto& x) { return x.second.until <= now; });
-    if (next.size() >= most && !next.contains(at)) return refusal{"too_many_grants", "this relay keeps no more grants than it has"};
-    next.insert_or_assign(at, std::move(g));
-    if (auto written = write(next); !written) return written;
-    all_ = std::move(next);
-    return {};
+    std::vector<told> kept, refused;
+    for (auto& w : std::exchange(waiting_, {})) {
+        const key at{w.what.account, w.what.collection};
+        const auto known = next.find(at);
+        if (known == next.end() && next.size() >= most) {
+            refused.push_back(std::move(w.then));
+            continue;
+        }
+        if (known == next.end() || known->second.until < w.what.until) next.insert_or_assign(at, std::move(w.what));
+        kept.push_back(std::move(w.then));
+    }
+    if (!kept.empty()) {
+        writing_ = true;
+        auto text = text_of(next);
+        file_.replace(std::move(text), [this, post = post_, next = std::move(next), kept = std::move(kept), now](result<void> how) mutable {
+            post([this, next = std::move(next), kept = std::move(kept), now, how = std::move(how)]() mutable { written(std::move(next), kept, how, now); });
+        });
+    }
+    for (const auto& then : refused) then(refusal{"too_many_grants", "this relay keeps no more grants than it has"});
 }
 
-result<void> grant_book::write(const book& all) const {
-    value::list grants;
-    for (const auto& [_, g] : all) grants.push_back(to_value(g));
-    return replace_file(file_, to_json(value(std::move(grants))));
+void grant_book::written(book next, const std::vector<told>& all, const result<void>& how, instant now) {
+    writing_ = false;
+    if (how) all_ = std::move(next);
+    if (!waiting_.empty()) write(now);
+    for (const auto& then : all) then(how);
 }
 
 const credential::grant* grant_book::find(const std::string& account, const std::string& collection, instant now) const {

@@ -1,5 +1,7 @@
 #include <souk/actors/broker/route.hpp>
 
+#include <souk/actors/common/planted.hpp>
+
 namespace souk {
 
 namespace {
@@ -29,12 +31,12 @@ struct rules {
             if (!w.up) return {};
             return refusal{"label_revoked", "this relay has withdrawn the name " + s.label + ": " + s.why};
         }
-        if (w.did != s.did || w.handle != s.handle || w.service != s.service) {
+        if ((w.did != s.did || w.handle != s.handle || w.service != s.service) && !planted(defect::name_not_owned)) {
             if (!w.up) return {};
             return refusal{"label_taken", "the name " + s.label + " belongs to another account or service"};
         }
         if (w.up && s.at == phase::down) return route::went_up{now, now + look_again};
-        if (!w.up && s.at == phase::up) return route::went_down{now, now + kept_down};
+        if (!w.up && s.at == phase::up && !planted(defect::route_stays_up)) return route::went_down{now, now + kept_down};
         return {};
     }
     verdicts operator()(const route::restarted&) const {

@@ -21,9 +21,12 @@ enum class defect : std::uint8_t {
     room_leaks,            // the room of a machine that is gone is not given back
     verdict_ignored,       // the cheapest bid is taken, whoever made it
     unsigned_believed,     // a record is believed for its stream, not for its signature
+    route_stays_up,        // a name is said to be up when its tunnel is gone
+    name_not_owned,        // a name goes to whoever asks for it last
+    grant_unkept,          // a relay says that it keeps a grant before it does
 };
 BOOST_DESCRIBE_ENUM(defect, none, effect_before_intent, forgets_at_restart, nonce_not_derived, unknown_is_failed, early_absence, end_unconfirmed, launch_unpaid, refund_forgotten,
-                    silence_is_loss, room_leaks, verdict_ignored, unsigned_believed)
+                    silence_is_loss, room_leaks, verdict_ignored, unsigned_believed, route_stays_up, name_not_owned, grant_unkept)
 
 #ifdef SOUK_PLANTED_DEFECTS
 inline namespace with_defects { // another name than that of the others: both kinds of objects may meet in one test

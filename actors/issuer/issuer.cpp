@@ -12,9 +12,9 @@ struct issuer_state {
     using handle = issuer_actor;
     static constexpr const char* name = "souk.issuer";
 
-    issuer_state(handle::pointer, issuer_options o, const jwt::rsa_key& key)
+    issuer_state(handle::pointer, issuer_options o, jwt::rs256_signer key)
         : now(std::move(o.now)),
-          self{o.issuer_uri, o.actx, jwt::rs256_signer(key), value::map{{"keys", value::list{jwt::jwk_of(key)}}}, o.boot_token_life, o.longest_ttl} {}
+          self{o.issuer_uri, o.actx, key, value::map{{"keys", value::list{key.jwk()}}}, o.boot_token_life, o.longest_ttl} {}
 
     handle::behavior_type make_behavior() {
         return {
@@ -46,12 +46,12 @@ struct issuer_state {
 
 } // namespace
 
-issuer_actor spawn_issuer(caf::actor_system& sys, issuer_options o, const jwt::rsa_key& key) {
+issuer_actor spawn_issuer(caf::actor_system& sys, issuer_options o, jwt::rs256_signer key) {
     const bool web = o.issuer_uri.starts_with("https://") || o.issuer_uri.starts_with("http://");
     if (!web || o.issuer_uri.ends_with('/')) throw std::invalid_argument("the issuer's URI is http(s)://HOST[:PORT], no slash at the end");
     if (const auto part = workload::subject_part("actx:" + o.actx, "actx"); !part || *part != o.actx)
         throw std::invalid_argument("\"" + o.actx + "\" cannot be an actx: letters, digits, \".\", \"_\", \"-\"");
-    return sys.spawn<actor_of<issuer_state>>(std::move(o), std::cref(key));
+    return sys.spawn<actor_of<issuer_state>>(std::move(o), std::move(key));
 }
 
 } // namespace souk

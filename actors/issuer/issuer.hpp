@@ -11,7 +11,8 @@ struct issuer_options {
     std::function<instant()> now;
 };
 
-// The key must outlive the actor. Throws std::invalid_argument where the URI or the actx could not stand in a token.
-issuer_actor spawn_issuer(caf::actor_system&, issuer_options, const jwt::rsa_key&);
+// Throws std::invalid_argument where the URI or the actx could not stand in a token.
+issuer_actor spawn_issuer(caf::actor_system&, issuer_options, jwt::rs256_signer);
+inline issuer_actor spawn_issuer(caf::actor_system& sys, issuer_options o, const jwt::rsa_key& key) { return spawn_issuer(sys, std::move(o), jwt::rs256_signer(key)); }
 
 } // namespace souk

@@ -106,8 +106,10 @@ void purchase_world::perform(const purchase::grant& f, reply_to<purchase::grant>
             if (!token) return tell({f, verdict::failed, {}, token.error().text});
             ask<kept>(sys_, roles_.broker, usual, credential_grant{*token}, [f, tell](result<kept> k) {
                 if (!k) return tell({f, verdict::unknown, {}, "the relay cannot be reached: " + k.error().text});
-                if (k->refused) return tell({f, k->refused->code == "did_unresolved" ? verdict::unknown : verdict::failed, {}, "the relay refused: " + k->refused->text});
-                tell({f, verdict::done, {}, {}});
+                if (!k->refused) return tell({f, verdict::done, {}, {}});
+                const auto& code = k->refused->code;
+                const bool passing = code == "did_unresolved" || code == "not_kept" || code == "not_now";
+                tell({f, passing ? verdict::unknown : verdict::failed, {}, "the relay refused: " + k->refused->text});
             });
         });
 }

@@ -154,6 +154,7 @@ void session::close(const char*) {
     timer_.cancel();
     socket_.shutdown(tcp::socket::shutdown_both, e);
     socket_.close(e); // ends the waits; the last holder frees the session
+    if (claims_ > 0) return; // the last answer frees it
     std::lock_guard lock{engine_.sessions_mutex};
     engine_.sessions.erase(self);
 }
@@ -306,19 +307,36 @@ bool session::asked_to_forward(ssh_message m) {
     if (engine_.routes.held_by_another(*label, account_->did)) return refuse_forward("this name belongs to another account"), true;
     const route_change change{*label, account_->did, handle_, service, true};
     if (!engine_.options.claim) return claimed(change, true), true;
+    ++claims_;
     engine_.options.claim(change, [weak = weak_from_this(), question, change](bool yes) {
         const auto self = weak.lock();
         if (!self) return;
         asio::post(self->strand_, [weak, question, change, yes] {
-            const auto me = weak.lock();
-            if (me && !me->closed_ && me->kept_ && me->question_ == question) me->claimed(change, yes);
+            if (const auto me = weak.lock()) me->claim_answered(question, change, yes);
         });
     });
     return true;
 }
 
+void session::claim_answered(unsigned question, const route_change& change, bool yes) {
+    --claims_;
+    if (!closed_ && kept_ && question_ == question) return claimed(change, yes);
+    take_back(change);
+    if (!closed_ || claims_ > 0) return;
+    std::lock_guard lock{engine_.sessions_mutex};
+    engine_.sessions.erase(shared_from_this());
+}
+
+// The name may be up for a tunnel that does not stand: it was answered too late, or not at all. Nobody else would ever say that it is down.
+void session::take_back(const route_change& change) {
+    if (engine_.routes.route(change.label) || !engine_.options.changed) return;
+    auto down = change;
+    down.up = false;
+    engine_.options.changed(down);
+}
+
 void session::claimed(const route_change& change, bool yes) {
-    if (!yes) return refuse_forward("this name belongs to another account");
+    if (!yes) return take_back(change), refuse_forward("this name belongs to another account");
     engine_.routes.put(change.label, change.did, shared_from_this()); // a reconnect replaces a half-dead tunnel at once
     {
         std::lock_guard lock{services_mutex_};

@@ -124,7 +124,9 @@ private:
     void decided(const std::string& user, const std::string& key, result<grant>);
     void answer_login(bool welcome, const std::string& user);
     bool asked_to_forward(ssh_message);
+    void claim_answered(unsigned question, const route_change&, bool);
     void claimed(const route_change&, bool);
+    void take_back(const route_change&);
     void refuse_forward(const std::string& why);
     bool cancel(const std::string& service);
     void answered();
@@ -154,6 +156,7 @@ private:
     std::size_t queued_ = 0;
     steady::time_point pinged_ = born_;
     unsigned auth_tries_ = 0;
+    unsigned claims_ = 0; // under way: a closed session stays until they are answered
     int asks_ = 0;
     bool exchanged_ = false, closed_ = false, wait_in_ = false, wait_out_ = false, entered_ = false;
     inline static const std::string nobody_;

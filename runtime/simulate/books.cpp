@@ -194,9 +194,10 @@ http::fetcher books::web_of(std::string did, life by) {
         });
         auto there = u_.chance().between(5ms, 60ms);
         if (u_.strikes(hazard::delay, 20)) there = u_.chance().between(1'000ms, 90'000ms);
-        const int times = u_.strikes(hazard::duplicate, 30) ? 2 : 1; // a GET may be sent again by whoever carries it
+        const bool repeats = c.method == "GET"; // it may be sent again by whoever carries it
+        const int times = repeats && u_.strikes(hazard::duplicate, 30) ? 2 : 1;
         for (int i = 0; i < times; ++i)
-            ways_.carry(there * (i + 1), "request", true, [this, by, p, r, heard, tell, answer_lost] {
+            ways_.carry(there * (i + 1), "request", repeats, [this, by, p, r, heard, tell, answer_lost] {
                 if (!p->door) return u_.later(by, 5ms, [heard, tell] {
                     if (!std::exchange(*heard, true)) tell(refusal{"http_unreachable", "nothing listens there"});
                 });

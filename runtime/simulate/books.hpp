@@ -72,7 +72,14 @@ public:
     person* find(const std::string& did);
     person* at(const std::string& host);
 
-    // How one process sees the others.
+    // Whom a handle leads to, from now on; "" is nobody.
+    void call(const std::string& handle, const std::string& did) { called_[handle] = did; }
+    std::string called(const std::string& handle) const {
+        const auto found = called_.find(handle);
+        return found == called_.end() ? std::string() : found->second;
+    }
+
+    // How one process sees the others. "" is nobody who could be cut off.
     std::unique_ptr<record_network> seen_by(std::string did, life);
     http::fetcher web_of(std::string did, life);
 
@@ -87,6 +94,7 @@ public:
 
     // Nobody reaches `did`, and it reaches nobody but itself, until then.
     void cut_off(const std::string& did, instant until) { away_[did] = until; }
+    bool reach(const std::string& a, const std::string& b) const;
 
 private:
     class view;
@@ -99,7 +107,6 @@ private:
         std::uint64_t connection = 0; // 0: it is broken
         instant last{};               // when the last note on its way arrives: they keep their order
     };
-    bool reach(const std::string& a, const std::string& b) const;
     void publish(const std::string& author, const stored_record&);
     void send(const std::shared_ptr<stream>&, const stored_record&);
     void connect(const std::shared_ptr<stream>&);
@@ -109,6 +116,7 @@ private:
     crossings& ways_;
     std::map<std::string, person> people_; // by DID
     std::map<std::string, instant> away_;
+    std::map<std::string, std::string> called_; // by handle
     std::vector<std::shared_ptr<stream>> streams_;
     std::uint64_t connections_ = 0, requests_ = 0;
 };

@@ -4,19 +4,25 @@ namespace souk::simulate {
 
 using namespace std::chrono_literals;
 
-void cloud::start(const std::string& tag) {
+void cloud::start(const compute::order& o) {
+    const auto& tag = o.tag;
     if (machines_.count(tag)) return;
-    machines_[tag] = {{host_ + ".example", 22, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB4q4Z3b8Xy3m6m2cK4m6mS3Jq2bX9qj8n5yq0o3X9aB", "root", compute::tier::none}, {}};
+    auto& made = machines_[tag];
+    made.where = {host_ + ".example", 22, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB4q4Z3b8Xy3m6m2cK4m6mS3Jq2bX9qj8n5yq0o3X9aB", "root", compute::tier::none};
     history_[tag].push_back({u_.now(), std::nullopt});
     u_.tell(host_, tag + " runs");
+    if (booted) booted(o, made.alive);
     if (u_.strikes(hazard::machine_loss, 30)) u_.later(u_.chance().between(1'000ms, 300'000ms), [this, tag] { end(tag, true); });
 }
 
 void cloud::end(const std::string& tag, bool by_itself) {
-    if (!machines_.erase(tag)) return;
+    const auto was = machines_.extract(tag);
+    if (was.empty()) return;
+    *was.mapped().alive = false;
     history_[tag].back().until = u_.now();
     if (by_itself) history_[tag].back().by_itself = true;
     u_.tell(host_, tag + " is gone");
+    if (gone) gone(tag);
 }
 
 class cloud::view final : public compute::backend {
@@ -41,7 +47,7 @@ public:
             if (!c.machines_.count(o.tag)) {
                 if (called_off) return answer(10ms, [tell] { tell({std::nullopt, compute::problem::never, {"ended", "it was ended before it started"}}); });
                 if (u_.now() > o.not_after) return answer(10ms, [tell] { tell({std::nullopt, compute::problem::never, {"too_late", "the order came after its not_after"}}); });
-                c.start(o.tag);
+                c.start(o);
             }
             if (u_.strikes(hazard::backend_error, 30)) return answer(10ms, [tell] { tell({std::nullopt, compute::problem::never, {"internal_error", "something went wrong"}}); });
             if (u_.strikes(hazard::backend_error, 30)) return answer(10ms, [tell] { tell({std::nullopt, compute::problem::unknown, {"timeout", "no answer in time"}}); });

@@ -17,6 +17,10 @@ public:
     // How one process sees it.
     std::unique_ptr<compute::backend> seen_by(life);
 
+    // What happens inside of a machine, for as long as it lives; and that it is gone. May be empty.
+    std::function<void(const compute::order&, life)> booted;
+    std::function<void(const std::string& tag)> gone;
+
     bool refuses = false;                                 // every launch, for good
     void lose(const std::string& tag) { end(tag, true); } // it ends by itself
 
@@ -29,8 +33,9 @@ private:
     struct machine {
         compute::running where;
         instant hidden_until{}; // reported absent until then
+        life alive = std::make_shared<bool>(true);
     };
-    void start(const std::string& tag);
+    void start(const compute::order&);
     void end(const std::string& tag, bool by_itself = false);
 
     universe& u_;

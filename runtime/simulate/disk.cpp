@@ -24,14 +24,16 @@ void disk::compact() {
 
 void disk::crash() {
     const auto kept = u_.strikes(hazard::torn_write, 900) ? u_.chance().between(0, static_cast<std::int64_t>(waiting_.size())) : 0;
-    for (std::int64_t i = 0; i < kept; ++i) apply(std::move(waiting_[static_cast<std::size_t>(i)].what));
+    for (std::int64_t i = 0; i < kept; ++i) carry_out(waiting_[static_cast<std::size_t>(i)]);
     waiting_.clear();
 }
 
-void disk::append(append_request what, done tell) {
-    const auto number = trap_.asked();
-    if (const auto sprung = trap_.sprung(number, point::before)) return sprung();
-    waiting_.push_back({std::move(what), std::move(tell), number});
+void disk::append(append_request what, done tell) { take({std::move(what), std::move(tell), {}, {}}); }
+
+void disk::take(job j) {
+    j.number = trap_.asked();
+    if (const auto sprung = trap_.sprung(j.number, point::before)) return sprung();
+    waiting_.push_back(std::move(j));
     if (syncing_) return;
     syncing_ = true;
     const auto usual = u_.chance().between(0ms, 3ms);
@@ -46,23 +48,34 @@ void disk::sync() {
     const bool full = u_.now() < full_until_, failed = u_.strikes(hazard::failed_sync, 1);
     if (sound_ && (full || failed)) {
         u_.tell(of_, full ? "the disk is full" : "the disk does not know what it kept");
-        sound_ = false;
         // What a transaction was: all of it is there, or nothing.
         if (!full && u_.chance().one_in(2))
-            for (auto& j : batch) apply(j.what);
-        u_.later(u_.chance().between(0ms, 200ms), lost_);
+            for (auto& j : batch) carry_out(j);
+        // A journal that does not know ends its node; whoever asked for the file to be written hears that it was not.
+        sound_ = std::none_of(batch.begin(), batch.end(), [](const job& j) { return static_cast<bool>(j.tell); });
+        if (!sound_) u_.later(u_.chance().between(0ms, 200ms), lost_);
     } else if (sound_) {
         const auto by = by_;
         for (auto& j : batch) {
-            auto answer = apply(std::move(j.what));
+            auto answer = carry_out(j);
             if (const auto sprung = trap_.sprung(j.number, point::durable)) sprung();
             if (!*by) continue; // killed in the middle of telling
-            j.tell(std::move(answer));
+            if (j.then) j.then({});
+            else j.tell(std::move(answer));
             if (const auto sprung = trap_.sprung(j.number, point::heard)) u_.later(milliseconds{0}, sprung);
         }
         return;
     }
-    for (auto& j : batch) j.tell({stored::unknown, {}});
+    for (auto& j : batch) {
+        if (j.then) j.then(refusal{"not_kept", "the disk does not know"});
+        else j.tell({stored::unknown, {}});
+    }
+}
+
+append_answer disk::carry_out(job& j) {
+    if (!j.then) return apply(std::move(j.what));
+    kept_ = std::move(j.bytes);
+    return {stored::yes, {}};
 }
 
 append_answer disk::apply(append_request what) {

@@ -1,8 +1,9 @@
-// A node's journal on a disk that outlives the node, and that fails as disks do.
+// A node's journal, and one file of its own, on a disk that outlives the node, and that fails as disks do.
 #pragma once
 #include <deque>
 
 #include <souk/backends/store/journal.hpp>
+#include <souk/backends/store/kept_file.hpp>
 #include <souk/runtime/simulate/trap.hpp>
 #include <souk/runtime/simulate/universe.hpp>
 
@@ -21,6 +22,8 @@ public:
     history past(std::string_view kind, const std::string& key) override;
     std::vector<std::string> newest(std::string_view kind, std::size_t most) override;
 
+    kept_file& file() { return file_; }
+
     simulate::trap& trap() { return trap_; }
     // Told after each write that left something.
     std::function<void()> changed;
@@ -35,11 +38,25 @@ private:
         bool closed = false;
         std::uint64_t made = 0;
     };
-    struct job {
+    struct job { // one or the other
         append_request what;
         done tell;
+        std::string bytes;
+        kept_file::done then; // of the file
         std::uint64_t number = 0;
     };
+    class paper final : public kept_file {
+    public:
+        explicit paper(disk& on) : on_(on) {}
+        std::string name() const override { return on_.of_ + "/file"; }
+        std::optional<std::string> read(std::size_t) const override { return on_.kept_; }
+        void replace(std::string bytes, done then) override { on_.take({{}, {}, std::move(bytes), std::move(then)}); }
+
+    private:
+        disk& on_;
+    };
+    void take(job);
+    append_answer carry_out(job&);
     void sync();
     append_answer apply(append_request);
     static history of(const stream&);
@@ -54,6 +71,8 @@ private:
     std::map<std::string, stream> streams_;
     std::uint64_t facts_ = 0, made_ = 0;
     instant full_until_{};
+    std::optional<std::string> kept_; // in the file
+    paper file_{*this};
     simulate::trap trap_;
 };
 

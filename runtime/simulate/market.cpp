@@ -6,6 +6,8 @@
 
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/dag_cbor.hpp>
+#include <souk/runtime/simulate/guest.hpp>
+#include <souk/runtime/simulate/witness.hpp>
 
 namespace souk::simulate {
 
@@ -14,11 +16,13 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::minutes bad_weather{40}, at_most{24 * 60};
+// A handle that is Alice's for a while, and then Eve's; the service that each of them wants under it.
+const std::string shop = "shop.example", front = "front";
 
-ccrfp request(dice& d, instant now) {
+ccrfp request(dice& d, instant now, const std::string& id, const party& of) {
     ccrfp r;
     r.cpus = d.between(1, 2), r.mem = "512M", r.disk = "1G", r.network = "1G";
-    r.role = "my-cool-role", r.user_data = "#cloud-init\n";
+    r.role = "my-cool-role", r.user_data = d.one_in(3) ? guest::document(front, shop, of.did) : guest::document(id, of.name + ".example", of.did);
     r.expiresAt = to_datetime(now + 10min);
     return r;
 }
@@ -26,7 +30,8 @@ ccrfp request(dice& d, instant now) {
 class market {
 public:
     market(const cast_of_market& cast, std::uint64_t seed, const hazards& on, std::ostream* log)
-        : cast_(cast), u_(seed, on, log), ways_(u_), books_(u_, ways_), chain_(u_, ways_), alice_(u_, books_, chain_, cast.alice) {
+        : cast_(cast), u_(seed, on, log), ways_(u_), books_(u_, ways_), chain_(u_, ways_), alice_(u_, books_, chain_, cast.alice), ruth_(u_, books_, ways_, cast.ruth),
+          seen_(u_, ruth_, on.contains(hazard::clock_jump) ? 7min : 31s) {
         const auto size = [](std::int64_t cpus) { return compute::size{cpus, 16'384, 65'536}; };
         hosts_.push_back(std::make_unique<fleet_host>(u_, "bob-1", size(2)));
         hosts_.push_back(std::make_unique<fleet_host>(u_, "bob-2", size(3)));
@@ -36,16 +41,26 @@ public:
         sell(cast.carol, {"0.07", u_.chance().between(60, 600)}, {hosts_[2].get()});
         sell(cast.eve, {"0.01", 60}, {hosts_[3].get()});
         chain_.fund(cast.alice.keys->wallet_address(), total);
-        books_.overheard = [this](const stored_record& r) { gone_when_it_says_so(r); };
+        books_.overheard = [this](const stored_record& r) {
+            gone_when_it_says_so(r);
+            if (r.uri.did == cast_.alice.did && r.uri.collection == ssh_public_key::nsid) seen_.written(r);
+        };
+        alice_.lets(ruth_, u_.chance().one_in(4) ? 90s : 24h);
+        for (auto& h : hosts_) {
+            h->machines().booted = [this](const compute::order& o, const life& alive) { inhabit(o.tag, cast_.alice.did, alive)->boot(o); }; // nobody else buys
+            h->machines().gone = [this](const std::string& tag) { ruth_.machine_gone(tag); };
+        }
     }
 
     story run() {
         const auto begin = u_.now();
         for (auto& h : hosts_) h->start();
         for (auto& s : sellers_) s->start();
+        ruth_.start();
         alice_.start();
         opinions();
         plan();
+        names();
         u_.later(std::chrono::duration_cast<milliseconds>(bad_weather), [this] { u_.calm(), u_.tell("", "from here on nothing goes wrong"); });
         u_.run(begin + at_most, [&] { return u_.now() >= begin + bad_weather && quiet(); });
         const auto ended = u_.now();
@@ -62,6 +77,7 @@ private:
     void sell(const party& who, seller::offer what, std::vector<fleet_host*> hosts) {
         sellers_.push_back(std::make_unique<seller>(u_, books_, chain_, who, std::move(what), std::move(hosts)));
         sellers_.back()->reads(cast_.alice.did);
+        sellers_.back()->issues_tokens();
         alice_.reads(who.did);
     }
     void opinions() {
@@ -72,6 +88,27 @@ private:
             (void)records.put(std::string(vouch::nsid), who->did, to_record(v));
         }
     }
+    std::shared_ptr<guest> inhabit(const std::string& machine, const std::string& tenant, const life& alive) {
+        auto one = std::make_shared<guest>(u_, books_, ruth_, machine, tenant, alive);
+        one->trespassed = [this](const std::string& what) { seen_.broke(what); };
+        return one;
+    }
+    // A handle changes hands, and who has it now wants the name, too; and one that was never hers. The relay may take a name away.
+    void names() {
+        auto& d = u_.chance();
+        books_.call("alice.example", cast_.alice.did), books_.call(shop, cast_.alice.did);
+        u_.later(d.between(0ms, 2'400'000ms), [this] { u_.tell("", shop + " is Eve's from now on"), books_.call(shop, cast_.eve.did); });
+        for (const auto& [user, service] : std::initializer_list<std::pair<std::string, std::string>>{{shop, front}, {"alice.example", "p0"}}) {
+            const auto hers = inhabit("eve's " + service, cast_.eve.did, rivals_);
+            (void)sellers_.back()->records().put(std::string(ssh_public_key::nsid), service, hers->key_record(service));
+            u_.later(d.between(0ms, 1'200'000ms), [hers, user = user, service = service] { hers->serve(user, service); });
+        }
+        u_.later(bad_weather, [this] {
+            *rivals_ = false;
+            for (const auto* service : {"front", "p0"}) ruth_.machine_gone(std::string("eve's ") + service);
+        });
+        if (d.one_in(6)) u_.later(d.between(600'000ms, 2'400'000ms), [this, label = host_label(front, shop).value()] { ruth_.take_away(label, [this, label] { seen_.taken_away(label); }); });
+    }
     void plan() {
         auto& d = u_.chance();
         const auto count = static_cast<std::size_t>(d.between(4, 12));
@@ -81,7 +118,7 @@ private:
             u_.later(d.between(0ms, 1'200'000ms), [this, id] {
                 auto& dd = u_.chance();
                 buy b;
-                b.id = id, b.request = encode_dag_cbor(to_record(request(dd, u_.now()))), b.window_ms = dd.between(500, 15'000);
+                b.id = id, b.request = encode_dag_cbor(to_record(request(dd, u_.now(), id, cast_.alice))), b.window_ms = dd.between(500, 15'000);
                 b.ceiling = dd.one_in(8) ? 1'200 : 0;
                 u_.tell("alice", "wants " + id);
                 ++s_.lifecycles;
@@ -100,6 +137,7 @@ private:
         auto& h = *hosts_[static_cast<std::size_t>(d.between(0, 3))];
         const std::array<std::string, 4> dids{cast_.alice.did, cast_.bob.did, cast_.carol.did, cast_.eve.did};
         const auto& did = dids[static_cast<std::size_t>(d.between(0, 3))];
+        if (u_.strikes(hazard::partition, 200)) u_.tell(ruth_.name(), "is cut off"), ruth_.cut_off(until);
         if (u_.strikes(hazard::partition, 500)) u_.tell(h.name(), "is cut off from its fleet"), h.cut_off(until);
         if (u_.strikes(hazard::partition, 500)) u_.tell("", did + " is cut off"), books_.cut_off(did, until);
     }
@@ -121,7 +159,7 @@ private:
             if (!s->up() || open(*s, lease::kind) > 0) return false;
         for (const auto& h : hosts_)
             if (!h->launcher() || open(*h, machine::kind) > 0) return false;
-        return true;
+        return ruth_.up() && !*rivals_;
     }
 
     // -- promises --------------------------------------------------------------------------------------------------------------
@@ -131,13 +169,39 @@ private:
     }
     void judge() {
         s_.events = u_.events(), s_.transfers = chain_.all().size();
-        for (const auto* n : std::initializer_list<const node*>{&alice_, sellers_[0].get(), sellers_[1].get(), sellers_[2].get(), hosts_[0].get(), hosts_[1].get(), hosts_[2].get(), hosts_[3].get()})
+        for (const auto* n : std::initializer_list<const node*>{&alice_, sellers_[0].get(), sellers_[1].get(), sellers_[2].get(), hosts_[0].get(), hosts_[1].get(), hosts_[2].get(), hosts_[3].get(), &ruth_})
             s_.facts += n->log().facts();
         hold(alice_.ordered() >= ids_.size(), "an order was never kept");
         nothing_is_left_open();
         machines();
         money();
         purchases();
+        served();
+        s_.broken.insert(s_.broken.end(), seen_.broken().begin(), seen_.broken().end());
+    }
+    // When the last machine is gone no name is up; a month later none is anybody's.
+    void served() {
+        s_.tunnels = seen_.served();
+        std::optional<std::vector<route_view>> all;
+        ruth_.names([&](std::vector<route_view> v) { all = std::move(v); });
+        u_.run(u_.now() + 30s, [&] { return all.has_value(); });
+        hold(all.has_value(), "nobody answers for the relay");
+        if (!all) return;
+        for (const auto& v : *all) hold(!v.up, "{} is up, and every machine is gone", v.label);
+        hold(all->size() == open(ruth_, route::kind), "{} names, and {} routes", all->size(), open(ruth_, route::kind));
+        seen_.look();
+        u_.run(u_.now() + 1min, [] { return false; });
+        for (auto* n : everybody()) n->kill("a month goes by");
+        u_.run(u_.now() + 31 * 24h, [] { return false; });
+        ruth_.start();
+        u_.run(u_.now() + 2min, [] { return false; });
+        hold(open(ruth_, route::kind) == 0, "{} routes never came to an end", open(ruth_, route::kind));
+    }
+    std::vector<node*> everybody() {
+        std::vector<node*> all{&alice_, &ruth_};
+        for (auto& s : sellers_) all.push_back(s.get());
+        for (auto& h : hosts_) all.push_back(h.get());
+        return all;
     }
     // A statement is signed when the machine is gone, and not before. What a cloud lied about is the cloud's.
     void gone_when_it_says_so(const stored_record& r) {
@@ -267,6 +331,9 @@ private:
     std::vector<std::unique_ptr<fleet_host>> hosts_;
     std::vector<std::unique_ptr<seller>> sellers_;
     buyer alice_;
+    relay ruth_;
+    witness seen_;
+    life rivals_ = std::make_shared<bool>(true);
     std::vector<std::string> ids_;
     std::map<std::string, std::vector<cloud::run>> ran_;
     story s_;
@@ -275,12 +342,13 @@ private:
 } // namespace
 
 cast_of_market::cast_of_market(const std::filesystem::path& directory) {
-    for (auto* p : {&alice, &bob, &carol, &eve}) {
-        p->name = p == &alice ? "alice" : p == &bob ? "bob" : p == &carol ? "carol" : "eve";
+    for (auto* p : {&alice, &bob, &carol, &eve, &ruth}) {
+        p->name = p == &alice ? "alice" : p == &bob ? "bob" : p == &carol ? "carol" : p == &eve ? "eve" : "ruth";
         p->did = "did:web:" + p->name + ".example";
         keys_.push_back(std::make_unique<keyring>(directory / p->name));
         p->keys = keys_.back().get();
         // Each is made when it is first asked for, which must not be in the middle of a market.
+        if (p != &alice && p != &ruth) p->issuing.emplace(p->keys->issuer());
         (void)p->keys->signing_public(), (void)p->keys->seal(), (void)p->keys->wallet_address(), (void)p->keys->ssh_public();
     }
 }

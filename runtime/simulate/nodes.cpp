@@ -1,6 +1,8 @@
 #include <souk/runtime/simulate/nodes.hpp>
 
+#include <souk/runtime/machine_door.hpp>
 #include <souk/runtime/paid_door.hpp>
+#include <souk/runtime/simulate/relay.hpp>
 
 namespace souk::simulate {
 
@@ -8,7 +10,7 @@ using namespace std::chrono_literals;
 
 did_document party::document() const {
     did_document d;
-    d.did = did, d.signing = {keys->signing_public()}, d.seal_key = crypto::seal_did_key(keys->seal().public32);
+    d.did = did, d.signing = {keys->signing_public()}, d.seal_key = crypto::seal_did_key(keys->seal().public32), d.pds = door();
     return d;
 }
 
@@ -79,10 +81,16 @@ void buyer::open() {
     r.signer = cast(spawn_signer(sys, {who_.did, clock()}, shelf_, *who_.keys));
     policy_options p;
     p.self = who_.did, p.now = clock();
+    if (relay_) o.relay = relay_->who().did, o.grant_life = grant_life_, r.broker = cast(relay_->seen_by(who_.did, life_));
     r.policy = cast(spawn_policy(sys, p, net));
     auto& world = keep<purchase_world>(sys, o, r, net, books_.web_of(who_.did, life_), rail, *who_.keys);
     requester_ = cast(spawn_requester(sys, o, r, disk_, net, *who_.keys, world));
-    if (auto* me = books_.find(who_.did)) me->door = [](http::request, http::responder say) { say(http::error_response(404, {"not_found", "nothing is sold here"})); };
+    const machine_door machines({&sys, clock(), who_.did, who_.keys, &shelf_, [&net](const std::string& did, auto then) { net.keys(did, std::move(then)); }, {}, {}});
+    if (auto* me = books_.find(who_.did))
+        me->door = [machines](http::request q, http::responder say) {
+            if (machine_door::is_one(q)) return machines.answer(q, std::move(say));
+            say(http::error_response(404, {"not_found", "nothing is sold here"}));
+        };
     for (const auto& s : sellers_)
         books_.watch(s, {std::string(ccb::nsid), std::string(ccbw::nsid), std::string(ccr::nsid), std::string(ccf::nsid)}, cursors_[s], life_,
                      [to = requester_](const record_note& n) { souk::tell(to, n); });
@@ -124,7 +132,8 @@ void fleet_host::open() {
     launcher_options o;
     o.host = name_, o.capacity = capacity_, o.now = clock();
     auto& backend = keep(cloud_.seen_by(life_));
-    auto& world = keep<machine_world>(u_.system(), o, backend, [] { return issuer_actor{}; });
+    o.token_path = "/root/token", o.url_path = "/root/base_url", o.actx_path = "/root/actx", o.base_url = base_url_;
+    auto& world = keep<machine_world>(u_.system(), o, backend, [this] { return issuer_ ? issuer_() : issuer_actor{}; });
     launcher_ = cast(spawn_launcher(u_.system(), o, disk_, backend, world));
 }
 
@@ -144,8 +153,9 @@ void seller::open() {
     auto& net = keep(books_.seen_by(who_.did, life_));
     auto& rail = keep<rail_view_of>(u_, chain_, life_);
     bidder_options o;
-    o.did = who_.did, o.door = "https://" + who_.name + ".example", o.cost = offer_.cost, o.slice = offer_.slice, o.now = clock();
+    o.did = who_.did, o.door = who_.door(), o.cost = offer_.cost, o.slice = offer_.slice, o.now = clock();
     o.wif.issuer_uri = o.door, o.actx = "0123456789abcdef0123456789abcdef01234567";
+    o.wif.subject = "actx:" + o.actx + ":plc:{did-plc-key}:role:{role}";
     bidder_roles r;
     r.signer = cast(spawn_signer(sys, {who_.did, clock()}, shelf_, *who_.keys));
     auto& settling = keep<payment_world>(rail, who_.keys->wallet_address(), who_.keys->wallet().copy());
@@ -160,8 +170,15 @@ void seller::open() {
     }}));
     auto& world = keep<lease_world>(sys, o, r);
     bidder_ = cast(spawn_bidder(sys, o, r, disk_, net, world));
+    if (issues_) {
+        issuer_options tokens;
+        tokens.issuer_uri = o.door, tokens.actx = o.actx, tokens.now = clock();
+        issuer_ = cast(spawn_issuer(sys, std::move(tokens), *who_.issuing));
+    }
+    const machine_door machines({&sys, clock(), who_.did, who_.keys, nullptr, {}, issuer_, {}});
     if (auto* me = books_.find(who_.did))
-        me->door = [this, door = o.door, to = bidder_](http::request q, http::responder say) {
+        me->door = [this, door = o.door, to = bidder_, machines](http::request q, http::responder say) {
+            if (machine_door::is_one(q)) return machines.answer(q, std::move(say));
             auto asked = paid_door::read(q, door);
             if (!asked) return say(http::error_response(400, asked.error()));
             ask<paid_answer>(u_.system(), to, 60s, std::move(*asked), [say](result<paid_answer> a) {
@@ -178,6 +195,15 @@ void seller::close() {
     shelf_.crash();
     bidder_ = nullptr;
     books_.hang_up(who_.did);
+}
+
+void seller::issues_tokens() {
+    issues_ = true;
+    issuer_options none;
+    none.issuer_uri = who_.door(), none.actx = "nobody", none.now = clock();
+    nobody_ = spawn_issuer(u_.system(), std::move(none), *who_.issuing);
+    caf::anon_send_exit(nobody_, caf::exit_reason::kill);
+    for (auto* h : hosts_) h->boots_with([this, h] { return h->is_away() ? nobody_ : issuer_; }, who_.door());
 }
 
 void seller::stop(const std::string& lease, const std::string& why) {

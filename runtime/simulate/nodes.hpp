@@ -3,6 +3,7 @@
 #pragma once
 #include <souk/actors/bidder/bidder.hpp>
 #include <souk/actors/fleet/fleet.hpp>
+#include <souk/actors/issuer/issuer.hpp>
 #include <souk/actors/launcher/launcher.hpp>
 #include <souk/actors/payments/payments.hpp>
 #include <souk/actors/policy/policy.hpp>
@@ -65,12 +66,19 @@ private:
 struct party { // whom a node acts for, with the same keys in every universe
     std::string name, did;
     const keyring* keys = nullptr;
+    std::optional<jwt::rs256_signer> issuing; // of workload tokens, by whoever sells
+    std::string door() const { return "https://" + name + ".example"; }
     did_document document() const;
 };
+
+class relay;
 
 class buyer final : public node {
 public:
     buyer(universe&, books&, chain&, const party&);
+    // The relay that may write its machines' keys, for so long at a time. Before it starts.
+    void lets(relay& r, std::chrono::seconds grant_life) { relay_ = &r, grant_life_ = grant_life; }
+    const party& who() const { return who_; }
     void reads(const std::string& seller) { sellers_.push_back(seller); }
     void order(buy what);                                 // says it until it is kept
     void stop(const std::string& id, const std::string& why); // as well
@@ -89,6 +97,8 @@ private:
     shelf shelf_;
     std::vector<std::string> sellers_;
     std::map<std::string, std::int64_t> cursors_; // on disk
+    relay* relay_ = nullptr;
+    std::chrono::seconds grant_life_{};
     requester_actor requester_;
     std::size_t kept_orders_ = 0;
 };
@@ -96,8 +106,11 @@ private:
 class fleet_host final : public node {
 public:
     fleet_host(universe&, std::string name, compute::size capacity);
-    launcher_actor launcher() const { return up() && u_.now() >= away_until_ ? launcher_ : launcher_actor{}; }
+    bool is_away() const { return u_.now() < away_until_; }
+    launcher_actor launcher() const { return up() && !is_away() ? launcher_ : launcher_actor{}; }
     void cut_off(instant until) { away_until_ = until; }
+    // Whom its machines' boot tokens are from, and where they are traded. Before it starts; without, machines have none.
+    void boots_with(std::function<issuer_actor()> issuer, std::string base_url) { issuer_ = std::move(issuer), base_url_ = std::move(base_url); }
     const cloud& machines() const { return cloud_; }
     cloud& machines() { return cloud_; }
     const compute::size& capacity() const { return capacity_; }
@@ -109,6 +122,8 @@ private:
     compute::size capacity_;
     cloud cloud_;
     launcher_actor launcher_;
+    std::function<issuer_actor()> issuer_;
+    std::string base_url_;
     instant away_until_{};
 };
 
@@ -121,6 +136,7 @@ public:
     seller(universe&, books&, chain&, const party&, offer, std::vector<fleet_host*> hosts);
     void reads(const std::string& buyer) { buyers_.push_back(buyer); }
     void stop(const std::string& lease, const std::string& why); // says it until it is kept
+    void issues_tokens();                                        // to its hosts' machines. Before it starts
     const shelf& records() const { return shelf_; }
     shelf& records() { return shelf_; }
     const party& who() const { return who_; }
@@ -139,6 +155,9 @@ private:
     std::vector<std::string> buyers_;
     std::map<std::string, std::int64_t> cursors_; // on disk
     bidder_actor bidder_;
+    bool issues_ = false;
+    issuer_actor issuer_; // of the last process, too: it says nothing, and that is heard at once
+    issuer_actor nobody_; // whom a host finds that is cut off
 };
 
 } // namespace souk::simulate

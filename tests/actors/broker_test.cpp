@@ -30,6 +30,7 @@ struct with_broker : virtual_time {
     std::map<std::string, std::string> handles{{"alice.example", alice_did}, {"eve.example", eve_did}};
     std::vector<std::string> closed, forgotten;
     std::filesystem::path file = std::filesystem::temp_directory_path() / ("souk-broker-" + std::to_string(::getpid()) + ".json");
+    std::unique_ptr<kept_file> kept_grants = make_kept_file(file);
     broker_actor broker = start();
 
     with_broker() { net.documents[alice_did] = alice.document("https://alice.example"); }
@@ -37,10 +38,10 @@ struct with_broker : virtual_time {
 
     broker_actor start() {
         broker_options o;
-        o.did = relay.did, o.domain = "relay.example", o.https_port = 8443, o.now = clock(), o.grants = file;
+        o.did = relay.did, o.domain = "relay.example", o.https_port = 8443, o.now = clock();
         o.close_account = [this](const std::string& did) { closed.push_back(did); };
         return keep(spawn_broker(sys, std::move(o),
-                                 broker_world{log, net,
+                                 broker_world{log, *kept_grants, net,
                                               [this](const std::string& handle, std::function<void(result<did_document>)> tell) {
                                                   if (!handles.contains(handle)) return tell(refusal{"did_unresolved", "nobody is called " + handle});
                                                   did_document d;

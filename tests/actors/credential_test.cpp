@@ -44,6 +44,9 @@ struct parties {
                             const std::string& method = credential::create_record) const {
         return code(credential::check_granted_write({service_token, grant_token, alice.did, alice.open, relay.did, {relay.open}, method, body, now}));
     }
+    credential::grant lasting(std::chrono::seconds life) const {
+        return credential::read_grant(credential::sign_grant({alice.did, relay.did, keys_nsid, now, life}, alice.key).value(), alice.did, relay.did, {alice.open}, now).value();
+    }
     std::string taken(const std::string& token) const { return code(credential::read_grant(token, alice.did, relay.did, {alice.open}, now)); }
 };
 
@@ -125,50 +128,114 @@ TEST_CASE_FIXTURE(parties, "a scope names exactly one kind of record, to create"
     CHECK(code(credential::sign_grant({alice.did, relay.did, keys_nsid, now, 32 * 24h}, alice.key)) == "bad_grant");
 }
 
+namespace {
+
+// A book on a file, or on what stands for one.
+struct book_on {
+    explicit book_on(const std::filesystem::path& p) : own(make_kept_file(p)), book(*own, grant_book::read(*own), [](std::function<void()> f) { f(); }) {}
+    explicit book_on(kept_file& f) : book(f, grant_book::read(f), [](std::function<void()> run) { run(); }) {}
+    std::string keep(const credential::grant& g, instant now) {
+        std::string said = "nothing yet";
+        book.keep(g, now, [&said](result<void> r) { said = code(r); });
+        return said;
+    }
+    std::unique_ptr<kept_file> own;
+    grant_book book;
+};
+
+// A file whose disk takes its time, and may not know.
+struct slow_file final : kept_file {
+    std::string name() const override { return "a slow file"; }
+    std::optional<std::string> read(std::size_t) const override { return kept; }
+    void replace(std::string bytes, done then) override { coming = std::move(bytes), tell = std::move(then), ++writes; }
+    void answer(result<void> how) {
+        if (how) kept = coming;
+        std::exchange(tell, {})(std::move(how));
+    }
+    std::optional<std::string> kept;
+    std::string coming;
+    done tell;
+    int writes = 0;
+};
+
+} // namespace
+
 TEST_CASE_FIXTURE(parties, "grants outlive a restart, in a file that others cannot read") {
     folder in;
     const auto file = in.path / "grants.json";
     const auto g = credential::read_grant(grant(), alice.did, relay.did, {alice.open}, now).value();
     {
-        grant_book book(file);
-        CHECK(book.find(alice.did, keys_nsid, now) == nullptr);
-        REQUIRE(code(book.keep(g, now)) == "good");
+        book_on first(file);
+        CHECK(first.book.find(alice.did, keys_nsid, now) == nullptr);
+        REQUIRE(first.keep(g, now) == "good");
     }
     struct stat about{};
     REQUIRE(::stat(file.c_str(), &about) == 0);
     CHECK((about.st_mode & 0777) == 0600);
 
-    grant_book again(file);
-    REQUIRE(again.find(alice.did, keys_nsid, now) != nullptr);
-    CHECK(again.find(alice.did, keys_nsid, now)->token == g.token);
-    CHECK(again.find(alice.did, "com.fedproxy.rbac", now) == nullptr);
-    CHECK(again.find(eve.did, keys_nsid, now) == nullptr);
-    CHECK(again.find(alice.did, keys_nsid, g.until) == nullptr); // it has an end
+    const book_on again(file);
+    REQUIRE(again.book.find(alice.did, keys_nsid, now) != nullptr);
+    CHECK(again.book.find(alice.did, keys_nsid, now)->token == g.token);
+    CHECK(again.book.find(alice.did, "com.fedproxy.rbac", now) == nullptr);
+    CHECK(again.book.find(eve.did, keys_nsid, now) == nullptr);
+    CHECK(again.book.find(alice.did, keys_nsid, g.until) == nullptr); // it has an end
 }
 
 TEST_CASE_FIXTURE(parties, "of two grants the later expiry stays, whichever came first") {
     folder in;
-    grant_book book(in.path / "grants.json");
-    const auto lasting = [&](std::chrono::seconds life) {
-        return credential::read_grant(credential::sign_grant({alice.did, relay.did, keys_nsid, now, life}, alice.key).value(), alice.did, relay.did, {alice.open},
-                                      now)
-            .value();
-    };
+    book_on b(in.path / "grants.json");
     const auto hour = lasting(1h), day = lasting(24h), week = lasting(24h * 7);
-    for (const auto& g : {day, hour, week, day}) REQUIRE(code(book.keep(g, now)) == "good");
-    CHECK(book.find(alice.did, keys_nsid, now)->token == week.token);
-    CHECK(book.size() == 1);
+    for (const auto& g : {day, hour, week, day}) REQUIRE(b.keep(g, now) == "good");
+    CHECK(b.book.find(alice.did, keys_nsid, now)->token == week.token);
+    CHECK(b.book.size() == 1);
+}
+
+TEST_CASE_FIXTURE(parties, "a grant counts when the disk has it, and not before") {
+    slow_file file;
+    book_on b(file);
+    std::vector<std::string> said;
+    const auto keep = [&](const credential::grant& g) { b.book.keep(g, now, [&](result<void> r) { said.push_back(code(r)); }); };
+    const auto hour = lasting(1h), day = lasting(24h), week = lasting(24h * 7);
+    keep(hour);
+    CHECK(said.empty());
+    CHECK(b.book.find(alice.did, keys_nsid, now) == nullptr);
+    keep(week), keep(day); // while the first is being written: they are written together
+    CHECK(file.writes == 1);
+    file.answer({});
+    CHECK(said == std::vector<std::string>{"good"});
+    CHECK(b.book.find(alice.did, keys_nsid, now)->token == hour.token);
+    CHECK(file.writes == 2);
+    file.answer(refusal{"not_kept", "the disk is full"});
+    CHECK(said == std::vector<std::string>{"good", "not_kept", "not_kept"});
+    CHECK(b.book.find(alice.did, keys_nsid, now)->token == hour.token);
+    keep(week);
+    file.answer({});
+    CHECK(said.back() == "good");
+    CHECK(book_on(file).book.find(alice.did, keys_nsid, now)->token == week.token);
+    CHECK(file.writes == 3);
+}
+
+TEST_CASE_FIXTURE(parties, "so many grants wait for a slow disk, and then there is room again") {
+    slow_file file;
+    book_on b(file);
+    std::string last;
+    for (std::size_t i = 0; i <= grant_book::most_waiting; ++i) b.book.keep(lasting(std::chrono::seconds{3600 + static_cast<int>(i)}), now, [&](result<void> r) { last = code(r); });
+    CHECK(last.empty());
+    b.book.keep(lasting(24h), now, [&](result<void> r) { last = code(r); });
+    CHECK(last == "not_now");
+    file.answer({}), file.answer({});
+    CHECK(last == "good");
 }
 
 TEST_CASE_FIXTURE(parties, "a grant that cannot be written is not kept, and a broken file is not taken for an empty one") {
     folder in;
-    grant_book nowhere(in.path / "missing" / "grants.json");
+    book_on nowhere(in.path / "missing" / "grants.json");
     const auto g = credential::read_grant(grant(), alice.did, relay.did, {alice.open}, now).value();
-    CHECK(code(nowhere.keep(g, now)) == "not_kept");
-    CHECK(nowhere.find(alice.did, keys_nsid, now) == nullptr);
+    CHECK(nowhere.keep(g, now) == "not_kept");
+    CHECK(nowhere.book.find(alice.did, keys_nsid, now) == nullptr);
 
     std::ofstream(in.path / "broken.json") << "[{\"account\":";
-    CHECK_THROWS_AS(grant_book(in.path / "broken.json"), std::runtime_error);
+    CHECK_THROWS_AS(book_on(in.path / "broken.json"), std::runtime_error);
     std::ofstream(in.path / "empty.json").flush();
-    CHECK_THROWS_AS(grant_book(in.path / "empty.json"), std::runtime_error);
+    CHECK_THROWS_AS(book_on(in.path / "empty.json"), std::runtime_error);
 }

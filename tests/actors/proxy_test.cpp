@@ -25,7 +25,8 @@ struct relay {
     stage::network net;
     stage::web web;
     std::filesystem::path file = std::filesystem::temp_directory_path() / ("souk-proxy-" + std::to_string(::getpid()) + ".json");
-    grant_book grants{file};
+    std::unique_ptr<kept_file> kept_grants = make_kept_file(file);
+    grant_book grants{*kept_grants, {}, [](std::function<void()> f) { f(); }};
     std::unique_ptr<write_proxy> proxy;
     int answers = 0;
 
@@ -43,7 +44,9 @@ struct relay {
         web.pages[host + create] = http::json_response(200, R"({"uri":"at://x","cid":"y"})");
         trust(bobs, subject, "workload");
         const auto token = credential::sign_grant({alice_did, self.did, keys_nsid, now, 1h}, alice.key).value();
-        REQUIRE(code(grants.keep(credential::read_grant(token, alice_did, self.did, {alice.open}, now).value(), now)) == "good");
+        std::string said;
+        grants.keep(credential::read_grant(token, alice_did, self.did, {alice.open}, now).value(), now, [&](result<void> r) { said = code(r); });
+        REQUIRE(said == "good");
     }
     ~relay() { std::filesystem::remove(file); }
 

@@ -28,6 +28,8 @@ struct market { // a relay, an account, a machine's key
     std::map<std::string, grant> grants; // by key line
     std::vector<route_change> changes;
     std::map<std::string, std::string> owners; // label -> did
+    bool thinks = false;                       // about the next claim, until it is told to answer
+    std::function<void(bool)> thought;
     std::optional<broker> relay;
     std::string key;
 
@@ -42,6 +44,7 @@ struct market { // a relay, an account, a machine's key
         };
         o.claim = [this](const route_change& c, auto answer) {
             std::lock_guard lock{mutex};
+            if (thinks) return void(thought = answer);
             answer(owners.try_emplace(c.label, c.did).first->second == c.did);
         };
         o.changed = [this](const route_change& c) {
@@ -241,6 +244,29 @@ TEST_CASE("what was not granted is refused, and the broker goes on") {
     CHECK(has(read_file(log), "souk: this name belongs to another account"));
     CHECK(m.get(label).starts_with("HTTP/1.1 200 "));
     CHECK(m.relay->so_far().refused_logins >= 2);
+}
+
+TEST_CASE("a name that is given too late is taken back: no tunnel stands for it") {
+    broker_limits quick;
+    quick.login = 3s;
+    market m(quick);
+    m.thinks = true;
+    service page([](wire& w) { w.put(answer_all(w.until("\r\n\r\n"))); });
+    const auto ssh = m.machine(page.port());
+    REQUIRE(eventually([&] {
+        std::lock_guard lock{m.mutex};
+        return static_cast<bool>(m.thought);
+    }));
+    CHECK(ssh->wait() == 255); // it was told that nobody answered, and goes
+    std::function<void(bool)> answer;
+    {
+        std::lock_guard lock{m.mutex};
+        CHECK(m.changes.empty());
+        answer = m.thought;
+    }
+    answer(true);
+    CHECK(m.saw(label, false));
+    CHECK(m.get(label).starts_with("HTTP/1.1 404 "));
 }
 
 TEST_CASE("a visitor is told which part of the way failed") {
