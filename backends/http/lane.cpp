@@ -34,6 +34,7 @@ void lane::stop() {
 void lane::admit(std::shared_ptr<connection> one) {
     if (stopping_) return one->end();
     auto* raw = one.get();
+    raw->take_place();
     connections_.emplace(raw, std::move(one));
     if (!sweeping_) sweeping_ = true, sweep();
     raw->start();

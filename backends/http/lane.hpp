@@ -23,23 +23,26 @@ using clock = std::chrono::steady_clock;
 
 class lane;
 
-class connection : public std::enable_shared_from_this<connection> {
+class connection : public guest, public std::enable_shared_from_this<connection> {
 public:
     connection(std::shared_ptr<lane> where, std::shared_ptr<door> shared, slot place, std::string peer)
         : lane_(std::move(where)), door_(std::move(shared)), slot_(std::move(place)), peer_(std::move(peer)) {}
     connection(const connection&) = delete;
     connection& operator=(const connection&) = delete;
-    virtual ~connection() = default;
 
     virtual void start() = 0;
     virtual void overdue() = 0; // its deadline has passed
     virtual void end() = 0;     // closes the socket and leaves the lane; more calls do nothing
 
     clock::time_point deadline() const { return deadline_; }
+    void take_place() { slot_.seat(weak_from_this()); }
+    bool may_give_way() const override { return !served_now_; }
+    void give_way() override;
 
 protected:
     void due_in(std::chrono::milliseconds time) { deadline_ = clock::now() + time; }
     void not_due() { deadline_ = clock::time_point::max(); }
+    void being_served(bool so) { served_now_ = so; }
     const server_limits& limits() const { return door_->options.limits; }
 
     std::shared_ptr<lane> lane_; // first, so that it outlives the socket of the derived class
@@ -49,6 +52,7 @@ protected:
 
 private:
     clock::time_point deadline_ = clock::time_point::max();
+    std::atomic<bool> served_now_{false};
 };
 
 class lane : public std::enable_shared_from_this<lane> {
@@ -87,5 +91,13 @@ private:
     std::time_t dated_ = 0;
     std::string date_;
 };
+
+inline void connection::give_way() {
+    lane_->post([self = shared_from_this()] {
+        if (!self->may_give_way()) return; // it asked for something just now
+        ++self->door_->count.refused;
+        self->end();
+    });
+}
 
 } // namespace souk::http::internal

@@ -171,8 +171,8 @@ private:
             if (!stopped) again();
         });
     }
-    void admit(const std::shared_ptr<lane>& to, plain_socket socket, std::string peer, std::string key) {
-        auto place = slot::take(door_, std::move(key));
+    void admit(const std::shared_ptr<lane>& to, plain_socket socket, std::string peer, const std::string& key) {
+        auto place = slot::take(door_, key);
         if (!place) {
             ++door_->count.refused;
             return; // closes it

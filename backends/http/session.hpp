@@ -73,6 +73,7 @@ private:
         parser_->body_limit(limits().body_bytes);
         parser_->eager(true);
         now_ = phase::idle;
+        being_served(false);
         due_in(within);
         if (buffer_.size()) return feed(); // sent before it was its turn
         buffer_.shrink_to_fit(); // many connections say nothing for long, and so hold little; the next request may be as large as the last
@@ -144,6 +145,7 @@ private:
             return refuse(400, asked.error().code, asked.error().text);
         }
         now_ = phase::handling;
+        being_served(true);
         due_in(limits().answer_within);
         if (beast::websocket::is_upgrade(message)) return upgrade(std::move(message), std::move(*asked));
         const auto number = ++asked_;

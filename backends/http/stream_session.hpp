@@ -120,6 +120,7 @@ public:
 
     void start() override {
         namespace websocket = beast::websocket;
+        being_served(true); // who has to make room among readers is for the queues to say
         ws_.set_option(websocket::stream_base::timeout{limits().handshake_within, limits().idle, true});
         ws_.read_message_max(limits().stream_message_bytes);
         ws_.binary(handler_.binary);

@@ -147,7 +147,7 @@ private:
             }
             error_code gone;
             const auto from = s.remote_endpoint(gone);
-            if (gone || !engine_.visitors.enter(from.address().to_string())) {
+            if (gone || !has_place(from.address().to_string())) {
                 ++engine_.count.refused_visitors;
                 continue;
             }
@@ -156,6 +156,23 @@ private:
             remember(v);
             asio::post(on, [v] { v->start(); });
         }
+    }
+
+    // When all places are taken, the address that holds most of them gives up the oldest who waits for nothing.
+    bool has_place(const std::string& address) {
+        if (engine_.visitors.enter(address)) return true;
+        const auto most = engine_.visitors.gives_way_to(address);
+        if (most.empty()) return false;
+        std::lock_guard lock{visits_mutex_};
+        for (const auto& weak : visits_) {
+            const auto v = weak.lock();
+            if (!v || v->from().address().to_string() != most || !v->gives_way()) continue;
+            v->abort();
+            ++engine_.count.refused_visitors;
+            engine_.visitors.enter_instead(address);
+            return true;
+        }
+        return false;
     }
 
     void remember(const std::shared_ptr<visitor>& v) {

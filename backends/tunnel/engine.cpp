@@ -57,6 +57,20 @@ void tally::leave(const std::string& name) {
     if (--at->second == 0) counts_.erase(at);
 }
 
+std::string tally::gives_way_to(const std::string& name) {
+    std::lock_guard lock{mutex_};
+    const auto mine = counts_.find(name);
+    const auto held = mine == counts_.end() ? 0 : mine->second;
+    if (total_ < all_ || held >= each_) return {};
+    const auto most = std::max_element(counts_.begin(), counts_.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    return most != counts_.end() && most->second > held + 1 ? most->first : std::string();
+}
+
+void tally::enter_instead(const std::string& name) {
+    std::lock_guard lock{mutex_};
+    ++counts_[name], ++total_;
+}
+
 // -- antechamber --------------------------------------------------------------------------------------------------
 antechamber::entrance antechamber::enter(const std::string& address) {
     std::lock_guard lock{mutex_};

@@ -41,12 +41,15 @@ private:
     std::map<std::string, entry> routes_;
 };
 
-// So many for one name (an address, an account) and so many in all.
+// So many for one name (an address, an account) and so many in all. Any thread.
 class tally {
 public:
     tally(std::size_t all, std::size_t each) : all_(all), each_(each) {}
     bool enter(const std::string& name);
     void leave(const std::string& name);
+    // When all is taken: the name that holds most of it, and so much more than this one that it can give something up for it. "": none.
+    std::string gives_way_to(const std::string& name);
+    void enter_instead(const std::string& name); // of one who leaves soon
 
 private:
     const std::size_t all_, each_;

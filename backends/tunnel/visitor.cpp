@@ -131,7 +131,9 @@ asio::awaitable<bool> visitor::one_request() {
     auto parser = std::make_unique<request_parser>();
     parser->header_limit(static_cast<std::uint32_t>(engine_.options.limits.head_bytes));
     parser->body_limit(boost::none);
+    waits_ = true;
     const auto [e, n] = co_await http::async_read_header(*stream_, buffer_, *parser, no_throw);
+    waits_ = false;
     if (e == http::error::header_limit) {
         co_await refuse(431, "the request's head is larger than this door takes");
         co_return false;

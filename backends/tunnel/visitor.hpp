@@ -1,5 +1,6 @@
 // One visitor's HTTPS connection: each request finds its tunnel by its Host, and gets a channel of its own.
 #pragma once
+#include <atomic>
 #include <optional>
 
 #include <boost/asio/awaitable.hpp>
@@ -22,6 +23,9 @@ public:
     ~visitor();
     void start();
     void abort(); // any thread
+    // Any thread. Asked for nothing just now; true once.
+    bool gives_way() { return waits_.exchange(false); }
+    const tcp::endpoint& from() const { return from_; }
 
 private:
     using request_parser = http::request_parser<http::buffer_body>;
@@ -58,6 +62,7 @@ private:
     steady::time_point deadline_;
     boost::beast::flat_buffer buffer_;
     std::weak_ptr<exchange> current_;
+    std::atomic<bool> waits_{true}; // for his own next word
     bool over_ = false;
     bool unread_ = false;    // a request body that nobody reads
     bool cut_short_ = false; // an answer that could not be finished

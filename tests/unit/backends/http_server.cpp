@@ -418,6 +418,33 @@ TEST_CASE("what is sent to many is held once, and each of them gets all of it") 
     CHECK(soon([&] { return text.use_count() == 1; }));
 }
 
+TEST_CASE("when a door is full, the address that holds most of it makes room, but not for what it is being served") {
+    http::responder answer;
+    inbox<int> asked;
+    auto o = on_loopback();
+    o.limits.connections = 3;
+    http::handler h;
+    h.answer = [&](http::request r, http::responder tell) {
+        if (r.path != "/slow") return tell({200, {}, "quick"});
+        answer = std::move(tell);
+        asked.put(1);
+    };
+    const http::server door(o, h);
+    raw served(door.port()), first(door.port()), second(door.port());
+    served.say("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n");
+    asked.take();
+    REQUIRE(soon([&] { return door.so_far().open == 3; }));
+    CHECK(raw(door.port()).hear().empty()); // one more of the same address: no
+    CHECK(door.so_far().refused == 1);
+    raw other(door.port(), "127.0.0.2");
+    CHECK(other.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n").hear("quick").ends_with("quick"));
+    CHECK(first.hear().empty()); // the oldest that waited for nothing
+    CHECK(second.open());
+    CHECK(door.so_far().refused == 2);
+    answer({200, {}, "slow"});
+    CHECK(served.hear("slow").ends_with("slow"));
+}
+
 TEST_CASE("a reader for whom there is no place is told so, and asks in vain only while those who have one share them fairly") {
     inbox<std::shared_ptr<http::stream>> opened;
     inbox<std::string> closed;

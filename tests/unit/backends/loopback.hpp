@@ -90,8 +90,10 @@ bool soon(Predicate holds) {
 
 class raw {
 public:
-    explicit raw(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_in to{};
+    explicit raw(std::uint16_t port, const char* from = nullptr) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in to{}, own{};
+        own.sin_family = AF_INET;
+        if (from && (::inet_pton(AF_INET, from, &own.sin_addr) != 1 || ::bind(fd_, reinterpret_cast<sockaddr*>(&own), sizeof own) != 0)) throw std::runtime_error("no such address here");
         to.sin_family = AF_INET, to.sin_port = htons(port), to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) throw std::runtime_error("cannot connect");
     }

@@ -7,7 +7,7 @@
 
 #include <openssl/evp.h>
 
-#include <souk/backends/tunnel/broker.hpp>
+#include <souk/backends/tunnel/engine.hpp>
 #include <souk/messages/crypto.hpp>
 
 using namespace souk;
@@ -259,6 +259,22 @@ TEST_CASE("a client that never takes a byte holds its visitors no longer than an
     CHECK(std::chrono::steady_clock::now() - begun < 6s); // 2 s and the load of the machine
     hostile_client other(r.relay->ssh_port());
     CHECK(other.log_in("alice.example"));
+}
+
+TEST_CASE("when all places are taken, the address that holds most of them gives one up, if the other holds fewer") {
+    tally places(4, 3);
+    for (int i = 0; i < 3; ++i) CHECK(places.enter("eve"));
+    CHECK(!places.enter("eve"));
+    CHECK(places.gives_way_to("bob").empty()); // there is room
+    CHECK(places.enter("bob"));
+    CHECK(!places.enter("carol"));
+    CHECK(places.gives_way_to("carol") == "eve");
+    CHECK(places.gives_way_to("eve").empty());
+    places.enter_instead("carol");
+    CHECK(!places.enter("dave")); // eve's has not left yet
+    places.leave("eve");
+    CHECK(places.gives_way_to("bob").empty()); // it would only be a swap
+    CHECK(places.gives_way_to("dave") == "eve");
 }
 
 TEST_CASE("a client that asks before it has logged in is refused") {
