@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t most_record_bytes = 1'400'000;
 // Frames are kept for who comes back after a while; then it has to read the repository anew.
 constexpr std::int64_t frames_kept = 200'000, dropped_at_once = 256;
-constexpr std::size_t small = 4'096; // what is kept in memory; nearly all nodes are
 constexpr std::uint64_t reload_every = 4'096; // commits: what the tree has read by then is let go
 
 template <class T>
@@ -35,8 +34,14 @@ std::optional<std::string> stored_blocks::get(const cid& c) const {
 std::optional<std::string> recent_blocks::get(const cid& c) const {
     if (auto here = recent_.get(c)) return here;
     auto bytes = stored_.get(c);
-    if (bytes && bytes->size() <= small) recent_.put(c, *bytes);
+    if (bytes) put(c, *bytes);
     return bytes;
+}
+// By its CID a block is the same for ever: when they are too much, all can go.
+void recent_blocks::put(const cid& c, std::string bytes) const {
+    if (bytes.size() > small) return;
+    if ((bytes_ += bytes.size()) > most_bytes) recent_ = {}, bytes_ = bytes.size();
+    recent_.put(c, std::move(bytes));
 }
 
 commit_log::commit_log(sqlite::database& db, const std::string& did, crypto::secret signing_key, unsigned clock_id, std::int64_t most_frame_bytes)
@@ -93,9 +98,9 @@ void commit_log::adopt_records() {
     now_.commit = or_throw(sign_commit(now_.commit, crypto::curve::k256, key_), "the first commit cannot be signed");
     const auto bytes = encode_commit(now_.commit);
     put_head_->bind(sqlite::blob{cid::of_dag_cbor(bytes).bytes()}, rev_, now_.last_us, sqlite::blob{bytes}).row();
-    auto state = firehose::announce_state(now_.commit, to_datetime(instant{std::chrono::milliseconds{now_.last_us / 1000}}));
-    state.seq = ++seq_;
-    put_frame(or_throw(firehose::encode(state), "the first commit cannot be told"));
+    auto told = firehose::announce_state(now_.commit, to_datetime(instant{std::chrono::milliseconds{now_.last_us / 1000}}));
+    told.seq = ++seq_;
+    put_frame(or_throw(firehose::encode(told), "the first commit cannot be told"));
     t.commit();
     kept();
 }
@@ -107,7 +112,6 @@ void commit_log::next_rev() {
 
 void commit_log::begin(std::int64_t now_us) {
     if (++sealed_ % reload_every == 0) durable_.tree = mst(durable_.commit.data, *blocks_);
-    blocks_->trim();
     now_ = durable_, now_us_ = now_us, seq_ = last_seq_;
     ops_.clear(), paths_.clear(), op_bytes_ = 0;
     next_rev();
@@ -124,7 +128,7 @@ void commit_log::change(const std::string& path, const cid& before, const cid& a
     const auto how = after.empty() ? firehose::op_action::remove : before.empty() ? firehose::op_action::create : firehose::op_action::update;
     ops_.push_back({how, path, after, before});
     paths_.insert(path), op_bytes_ += bytes.size();
-    if (!after.empty() && bytes.size() <= small) blocks_->put(after, std::string(bytes));
+    if (!after.empty()) blocks_->put(after, std::string(bytes));
 }
 
 void commit_log::seal() {

@@ -23,15 +23,13 @@ class recent_blocks final : public block_source {
 public:
     explicit recent_blocks(sqlite::database& db) : stored_(db) {}
     std::optional<std::string> get(const cid&) const override;
-    void put(const cid& c, std::string bytes) { recent_.put(c, std::move(bytes)); }
-    void trim() { // by its CID a block is the same for ever: what is too much can go at any time
-        if (recent_.size() > most) recent_ = {};
-    }
+    void put(const cid&, std::string bytes) const;
 
 private:
-    static constexpr std::size_t most = 8'192; // nodes and records: some megabytes
+    static constexpr std::size_t most_bytes = 2 << 20, small = 4'096; // nearly all nodes are small, and those on the way to where one writes are few
     stored_blocks stored_;
     mutable block_map recent_;
+    mutable std::size_t bytes_ = 0;
 };
 
 class commit_log {
