@@ -44,7 +44,7 @@ void recent_blocks::put(const cid& c, std::string bytes) const {
     recent_.put(c, std::move(bytes));
 }
 
-commit_log::commit_log(sqlite::database& db, const std::string& did, crypto::secret signing_key, unsigned clock_id, std::int64_t most_frame_bytes)
+commit_log::commit_log(sqlite::database& db, const std::string& did, crypto::secret signing_key, unsigned clock_id, std::int64_t most_frame_bytes, std::int64_t now_us)
     : db_(db), key_(std::move(signing_key)), clock_id_(clock_id), most_frame_bytes_(most_frame_bytes) {
     set_up();
     blocks_.emplace(db_);
@@ -54,7 +54,7 @@ commit_log::commit_log(sqlite::database& db, const std::string& did, crypto::sec
     put_frame_.emplace(db_, "INSERT INTO frame(seq, bytes) VALUES(?, ?)");
     old_frames_.emplace(db_, "SELECT seq, length(bytes) FROM frame ORDER BY seq LIMIT ?");
     drop_frames_.emplace(db_, "DELETE FROM frame WHERE seq <= ?");
-    load(did);
+    load(did, now_us);
 }
 
 void commit_log::set_up() {
@@ -66,7 +66,7 @@ void commit_log::set_up() {
     db_.run("CREATE INDEX IF NOT EXISTS record_by_cid ON record(cid);");
 }
 
-void commit_log::load(const std::string& did) {
+void commit_log::load(const std::string& did, std::int64_t now_us) {
     sqlite::statement last(db_, "SELECT seq FROM sqlite_sequence WHERE name = 'frame'");
     if (last.row()) last_seq_ = last.number(0);
     sqlite::statement frames(db_, "SELECT ifnull(sum(length(bytes)), 0), ifnull(min(seq), 1) - 1 FROM frame");
@@ -82,13 +82,13 @@ void commit_log::load(const std::string& did) {
     }
     durable_.commit.did = did;
     durable_.tree = mst();
-    adopt_records();
+    adopt_records(now_us);
 }
 
 // The first commit: of nothing, or of what was there before this file had commits.
-void commit_log::adopt_records() {
+void commit_log::adopt_records(std::int64_t now_us) {
     sqlite::transaction t(db_);
-    begin(0);
+    begin(now_us);
     sqlite::statement all(db_, "SELECT collection, rkey, cid FROM record");
     while (all.row()) or_throw(now_.tree.put(all.text(0) + '/' + all.text(1), or_throw(cid::from_bytes(all.text(2)), "a record is damaged")), "the tree cannot be made");
     sqlite::statement(db_, "UPDATE record SET rev = ?").bind(rev_).row();

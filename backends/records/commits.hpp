@@ -36,7 +36,7 @@ class commit_log {
 public:
     // Makes its tables where they are missing, and the first commit of a file that has records and none. Throws sqlite::failure, and
     // std::runtime_error where the file's tree is damaged.
-    commit_log(sqlite::database&, const std::string& did, crypto::secret signing_key, unsigned clock_id, std::int64_t most_frame_bytes);
+    commit_log(sqlite::database&, const std::string& did, crypto::secret signing_key, unsigned clock_id, std::int64_t most_frame_bytes, std::int64_t now_us);
 
     // -- one transaction of the writer: begin, any number of changes, seal ------------------------------------------------------
 
@@ -60,8 +60,8 @@ private:
         std::int64_t frame_bytes = 0, oldest_frame = 0; // kept; the one before the oldest of them
     };
     void set_up();
-    void load(const std::string& did);
-    void adopt_records();
+    void load(const std::string& did, std::int64_t now_us);
+    void adopt_records(std::int64_t now_us);
     void next_rev();
     void put_frame(const std::string& bytes);
     void drop_old_frames();

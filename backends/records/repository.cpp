@@ -63,7 +63,7 @@ public:
         if (last.row()) last_us_ = last.number(0);
         last.reset();
         sqlite::statement(db_, "DELETE FROM gone WHERE time_us < ?").bind(now_us() - removals_kept_us).row();
-        log_.emplace(db_, did_, std::move(key), clock_id_, std::min(most_frame_bytes, limits_.file_bytes / 8));
+        log_.emplace(db_, did_, std::move(key), clock_id_, std::min(most_frame_bytes, limits_.file_bytes / 8), now_us());
         at_.emplace(db_), reader_.emplace(file), synced_.emplace(file);
         last_frame_ = log_->last_seq();
         writer_ = std::thread([this] { write_until_stopped(); });
