@@ -1,7 +1,6 @@
 // Strangers who have TLS up: ten thousand who then say nothing, or little, or got stuck on the way; and as many readers of the record stream as
 // are let in, none of whom reads. Meanwhile others are served, and the node's memory stays within what backends/limits.hpp says.
 #include <csignal>
-#include <map>
 #include <mutex>
 #include <optional>
 
