@@ -75,6 +75,7 @@ public:
     }
 
 private:
+    static std::size_t cost(const firehose::commit_event& c) { return c.blocks.size() + 1'024; } // an empty one costs, too
     struct waiting {
         std::deque<firehose::commit_event> commits;
         std::optional<result<did_document>> author; // none: being asked for
@@ -124,7 +125,7 @@ private:
             ++count_.unresolved;
             return pass(seq);
         }
-        under_way_.insert(seq), bytes_ += c.blocks.size();
+        under_way_.insert(seq), bytes_ += cost(c);
         const bool first = all.commits.empty() && !all.author;
         all.commits.push_back(std::move(c));
         if (!first) {
@@ -207,7 +208,7 @@ private:
                 continue;
             }
             if (again) ++count_.refused;
-            under_way_.erase(c.seq), bytes_ -= c.blocks.size();
+            under_way_.erase(c.seq), bytes_ -= cost(c);
             pass(0);
             moved_.notify_all();
             if (mine.commits.empty()) by_author_.erase(did);
