@@ -15,6 +15,7 @@ finish() {
 }
 trap finish EXIT
 export ASAN_OPTIONS=log_path=$dir/found UBSAN_OPTIONS=log_path=$dir/found # should the program have sanitizers
+export LSAN_OPTIONS=suppressions=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/leaks:print_suppressions=0
 check() { # check WHAT CONDITION...
     count=$((count + 1))
     local what=$1; shift
