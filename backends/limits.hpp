@@ -56,6 +56,8 @@ struct cluster_limits {
 // What 10,000 strangers at one door, who say nothing, or little, or nonsense, may cost a node that runs, in bytes: by door.
 struct most_memory {
     std::size_t http = 48u << 20, cluster = 8u << 20, ssh = 16u << 20, https = 160u << 20;
+    std::size_t http_secured = 128u << 20, https_secured = 320u << 20; // the same with TLS up, or on the way there
+    std::size_t readers = 128u << 20;                                  // as many readers as are let in, none of whom reads
 };
 
 } // namespace souk

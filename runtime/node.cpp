@@ -389,7 +389,7 @@ private:
         if (door_) {
             const auto n = door_->so_far();
             m["door"] = value::map{{"open", n.open}, {"accepted", n.accepted}, {"answered", n.answered}, {"refused", n.refused}, {"timed_out", n.timed_out},
-                                   {"oversized", n.oversized}, {"malformed", n.malformed}};
+                                   {"oversized", n.oversized}, {"malformed", n.malformed}, {"cut_off", n.cut_off}, {"readers", n.streams}, {"reader_bytes", n.stream_bytes}};
         }
         if (tunnels_) {
             const auto n = tunnels_->so_far();
