@@ -330,7 +330,7 @@ TEST_CASE("a frame that lies is dropped and counted, and the next is heard") {
     const http::server liar({}, h);
     inbox<std::string> got;
     const record_watch watch(local(), {"http://127.0.0.1:" + std::to_string(liar.port()), {notes}, 1},
-                             [&](const stored_record& r) { got.put(std::string(r.value.text("text"))); });
+                             [&](const stored_record& r) { got.put(r.removed ? "gone" : std::string(r.value.text("text"))); });
     const auto to = opened.take();
     const auto frame = [&](std::string did, std::string collection, std::string cid, value record,
                            std::string operation = "create") {
@@ -348,9 +348,10 @@ TEST_CASE("a frame that lies is dropped and counted, and the next is heard") {
     to->send(frame("did:web:bob.example", "com.other.x", right, note("a"))); // not asked for
     to->send(frame("did:web:bob.example", notes, right, "text"));
     to->send(frame("did:web:bob.example", notes, right, note("a"), "invent"));
-    to->send(frame("did:web:bob.example", notes, right, note("a"), "delete")); // no lie, no record
+    to->send(frame("did:web:bob.example", notes, right, note("a"), "delete")); // nobody's word but the stream's
     to->send("{\"kind\":\"identity\",\"did\":\"did:web:bob.example\"}");
     to->send(frame("did:web:bob.example", notes, right, note("a")));
+    CHECK(got.take() == "gone");
     CHECK(got.take() == "a");
     CHECK(watch.refused() == 6);
 }
