@@ -133,31 +133,37 @@ result<void> car_reader::block(std::string_view body) {
     return {};
 }
 
-result<car_view> car_view::read(std::string_view bytes, const car_limits& limits) {
-    car_view out;
-    car_reader reader(
-        [&](const cid&, std::string_view block) -> result<void> {
-            out.blocks_.emplace(std::string_view(block.data() - cid::size, cid::size), block); // its CID lies before it
-            return {};
-        },
-        limits);
+namespace {
+
+// All of it to the sink; gives the roots.
+result<std::vector<cid>> read_whole(std::string_view bytes, const car_limits& limits, car_reader::sink to) {
+    car_reader reader(std::move(to), limits);
     if (auto fed = reader.feed(bytes); !fed) return fed.error();
     if (auto all = reader.finish(); !all) return all.error();
-    out.roots_ = reader.roots();
+    return reader.roots();
+}
+
+} // namespace
+
+result<car_view> car_view::read(std::string_view bytes, const car_limits& limits) {
+    car_view out;
+    auto roots = read_whole(bytes, limits, [&](const cid&, std::string_view block) -> result<void> {
+        out.blocks_.emplace(std::string_view(block.data() - cid::size, cid::size), block); // its CID lies before it
+        return {};
+    });
+    if (!roots) return roots.error();
+    out.roots_ = std::move(*roots);
     return out;
 }
 
 result<car> read_car(std::string_view bytes, const car_limits& limits) {
     car out;
-    car_reader reader(
-        [&](const cid& c, std::string_view block) -> result<void> {
-            out.blocks.put(c, std::string(block));
-            return {};
-        },
-        limits);
-    if (auto fed = reader.feed(bytes); !fed) return fed.error();
-    if (auto all = reader.finish(); !all) return all.error();
-    out.roots = reader.roots();
+    auto roots = read_whole(bytes, limits, [&](const cid& c, std::string_view block) -> result<void> {
+        out.blocks.put(c, std::string(block));
+        return {};
+    });
+    if (!roots) return roots.error();
+    out.roots = std::move(*roots);
     return out;
 }
 
