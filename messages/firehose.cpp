@@ -343,51 +343,41 @@ bool read(reader& in, commit_event& e) {
     return had == 63 || in.refuse("a #commit without ops, rev, seq, repo, blocks or commit");
 }
 
-bool read(reader& in, sync_event& e) {
+// What all events about an account have, and `own` fields of one kind; the bits of those that must be there come to `all`.
+template <class E, class F>
+bool read_about(reader& in, E& e, unsigned all, const char* without, F&& own) {
     unsigned had = 0;
-    const auto once = [&](unsigned bit) { return had |= bit, true; };
     const bool whole = in.fields([&](std::string_view key, bool& took) {
         took = true;
-        if (key == "did") return in.did(e.did) && once(1);
-        if (key == "rev") return in.rev(e.rev) && once(2);
-        if (key == "seq") return in.seq(e.seq) && once(4);
+        if (key == "did") return had |= 1, in.did(e.did);
+        if (key == "seq") return had |= 2, in.seq(e.seq);
         if (key == "time") return in.text(e.time);
-        if (key == "blocks") return in.blocks(e.blocks, largest_sync_blocks) && once(8);
-        took = false;
-        return true;
+        return own(key, took, had);
     });
-    return whole && (had == 15 || in.refuse("a #sync without did, rev, seq or blocks"));
+    return whole && (had == all || in.refuse(without));
+}
+
+bool read(reader& in, sync_event& e) {
+    return read_about(in, e, 15, "a #sync without did, rev, seq or blocks", [&](std::string_view key, bool& took, unsigned& had) {
+        if (key == "rev") return had |= 4, in.rev(e.rev);
+        if (key == "blocks") return had |= 8, in.blocks(e.blocks, largest_sync_blocks);
+        return took = false, true;
+    });
 }
 
 bool read(reader& in, identity_event& e) {
-    unsigned had = 0;
-    const auto once = [&](unsigned bit) { return had |= bit, true; };
-    const bool whole = in.fields([&](std::string_view key, bool& took) {
-        took = true;
-        if (key == "did") return in.did(e.did) && once(1);
-        if (key == "seq") return in.seq(e.seq) && once(2);
-        if (key == "time") return in.text(e.time);
+    return read_about(in, e, 3, "an #identity without did or seq", [&](std::string_view key, bool& took, unsigned&) {
         if (key == "handle") return in.maybe(e.handle);
-        took = false;
-        return true;
+        return took = false, true;
     });
-    return whole && (had == 3 || in.refuse("an #identity without did or seq"));
 }
 
 bool read(reader& in, account_event& e) {
-    unsigned had = 0;
-    const auto once = [&](unsigned bit) { return had |= bit, true; };
-    const bool whole = in.fields([&](std::string_view key, bool& took) {
-        took = true;
-        if (key == "did") return in.did(e.did) && once(1);
-        if (key == "seq") return in.seq(e.seq) && once(2);
-        if (key == "time") return in.text(e.time);
-        if (key == "active") return in.flag(e.active) && once(4);
+    return read_about(in, e, 7, "an #account without did, seq or active", [&](std::string_view key, bool& took, unsigned& had) {
+        if (key == "active") return had |= 4, in.flag(e.active);
         if (key == "status") return in.maybe(e.status);
-        took = false;
-        return true;
+        return took = false, true;
     });
-    return whole && (had == 7 || in.refuse("an #account without did, seq or active"));
 }
 
 bool read_said(reader& in, std::string_view name, std::string& said, std::optional<std::string>& message) {
