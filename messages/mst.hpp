@@ -18,6 +18,7 @@ namespace souk {
 unsigned mst_height(std::string_view key);
 // "collection/rkey" of [A-Za-z0-9_~:.-], at most 1024: what the network's trees may hold. Whether both parts are names is at.hpp's.
 bool is_mst_key(std::string_view);
+result<void> check_mst_key(std::string_view); // the same, with the code "mst_bad_key"
 
 struct mst_limits {
     unsigned depth = 32;        // the root's height: a higher one takes 2^64 hashes
@@ -52,6 +53,7 @@ struct mst_node {
 // What one node shows by itself: its shape, its keys' syntax, order and compression. Codes "mst_bad_node", "mst_bad_order".
 result<mst_node> decode_mst_node(std::string_view bytes, std::size_t most = mst_limits().node);
 std::string encode_mst_node(const mst_node&); // its links have CIDs
+std::string encode_mst_node(const mst_node&, const std::function<cid(const mst_link&)>& id_of); // or get them here, each once
 
 // -- the tree -------------------------------------------------------------------------------------------------------
 
