@@ -104,12 +104,23 @@ private:
         if (!text_of(body, "reason").empty()) v.reason = text_of(body, "reason");
         v.createdAt = to_datetime(p_.now());
         if (!is_record_key(did)) return say(http::error_response(400, {"bad_did", did + " cannot be the key of a record, and a vouch is kept under the DID it is about"}));
-        const auto done = kind == "forget" ? result<stored_record>(stored_record{}) : p_.own->put(std::string(vouch::nsid), did, to_record(v));
+        if (!p_.signer) return say(no_role("signer"));
+        const auto uri = "at://" + p_.did + '/' + std::string(vouch::nsid) + '/' + did;
+        const auto told = [self = shared_from_this(), uri, say](const refusal& why) {
+            say(http::error_response(why.code == "request_timeout" ? 503 : 400, why.code == "request_timeout" ? refusal{"record_pending", "it is kept, and not published yet: " + uri} : why));
+        };
         if (kind == "forget")
-            if (const auto gone = p_.own->remove(std::string(vouch::nsid), did); !gone) return say(http::error_response(400, gone.error()));
-        if (!done) return say(http::error_response(400, done.error()));
-        if (p_.policy) tell(p_.policy, record_note{"at://" + p_.did + '/' + std::string(vouch::nsid) + '/' + did, done->cid.text(), encode_dag_cbor(done->value)});
-        say(json(value::map{{"uri", "at://" + p_.did + '/' + std::string(vouch::nsid) + '/' + did}, {"cid", done->cid.text()}}));
+            return ask<kept>(*p_.sys, p_.signer, within, withdraw_record{std::string(vouch::nsid), did}, [self = shared_from_this(), uri, say, told](result<kept> k) {
+                if (!k || k->refused) return told(k ? *k->refused : k.error());
+                if (self->p_.policy) tell(self->p_.policy, record_note{uri, "", encode_dag_cbor(value(null_t{}))});
+                say(json(value::map{{"uri", uri}, {"cid", ""}}));
+            });
+        sign_record s{std::string(vouch::nsid), did, encode_dag_cbor(to_record(v)), false, false};
+        ask<signed_record>(*p_.sys, p_.signer, within, std::move(s), [self = shared_from_this(), uri, say, told](result<signed_record> r) {
+            if (!r || r->refused) return told(r ? *r->refused : r.error());
+            if (self->p_.policy) tell(self->p_.policy, record_note{r->uri, r->cid, r->record});
+            say(json(value::map{{"uri", uri}, {"cid", r->cid}}));
+        });
     }
 
     void contracts(contract_query q, http::responder say) {

@@ -22,14 +22,18 @@ std::string_view bearer(const http::request& r) {
     return text.substr(0, scheme.size()) == scheme ? text.substr(scheme.size()) : std::string_view();
 }
 
-http::response written(const machine_door::parts& p, const std::string& service, const std::string& grant, const did_document& relay, const value& body) {
+void write_granted(const machine_door::parts& p, const std::string& service, const std::string& grant, const did_document& relay, const value& body, const http::responder& say) {
     const credential::granted_write asked{service, grant, p.did, p.keys->signing_public(), relay.did, relay.signing, credential::create_record, body, p.now()};
-    if (const auto ok = credential::check_granted_write(asked); !ok) return http::error_response(403, ok.error());
+    if (const auto ok = credential::check_granted_write(asked); !ok) return say(http::error_response(403, ok.error()));
     const auto* record = body.find("record");
-    if (!record) return plain(400, "InvalidRequest", "the body has no record");
-    const auto made = p.own->create(std::string(body.text("collection")), std::string(body.text("rkey")), *record);
-    if (!made) return http::error_response(400, made.error());
-    return json({{"uri", made->uri.text()}, {"cid", made->cid.text()}, {"validationStatus", "unknown"}});
+    if (!record) return say(plain(400, "InvalidRequest", "the body has no record"));
+    std::vector<record_write> one;
+    one.push_back({record_write::kind::create, std::string(body.text("collection")), std::string(body.text("rkey")), *record});
+    p.own->apply(std::move(one), [say](std::vector<result<stored_record>> said) {
+        const auto& made = said.front();
+        if (!made) return say(http::error_response(400, made.error()));
+        say(json({{"uri", made->uri.text()}, {"cid", made->cid.text()}, {"validationStatus", "unknown"}}));
+    });
 }
 
 } // namespace
@@ -87,7 +91,7 @@ void machine_door::granted_write(const http::request& r, http::responder say) co
     if (!who) return say(http::error_response(401, who.error()));
     p_->resolve(*who, [p = p_, say, service, grant, body = std::move(*body)](result<did_document> doc) {
         if (!doc) return say(http::error_response(503, doc.error()));
-        say(written(*p, service, grant, *doc, body));
+        write_granted(*p, service, grant, *doc, body, say);
     });
 }
 

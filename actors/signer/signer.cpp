@@ -1,6 +1,7 @@
 #include <souk/actors/signer/signer.hpp>
 
 #include <deque>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -14,16 +15,21 @@ namespace souk {
 struct written { // what the repository said of a batch
     std::vector<result<stored_record>> said;
 };
+struct withdrawn { // and of a record that was taken back
+    std::uint64_t order = 0;
+    result<stored_record> said;
+};
 
 } // namespace souk
 
 SOUK_LOCAL_MESSAGE(souk::written)
+SOUK_LOCAL_MESSAGE(souk::withdrawn)
 
 namespace souk {
 
 namespace {
 
-using own_interface = extended<signer_actor, caf::result<void>(written)>;
+using own_interface = extended<signer_actor, caf::result<void>(written), caf::result<void>(withdrawn)>;
 
 signed_record published(const stored_record& r) {
     signed_record out;
@@ -51,7 +57,7 @@ struct signer_state {
         return {[this](const sign_record& what) -> caf::result<signed_record> {
             if (waiting_.size() >= most_waiting) return refusing({"not_now", "too many records wait to be signed"});
             auto promise = self_->make_response_promise<signed_record>();
-            waiting_.push_back({what, promise});
+            waiting_.push_back({what, promise, false});
             sign_waiting();
             return promise;
         }, [this](const withdraw_record& what) -> caf::result<kept> {
@@ -59,15 +65,28 @@ struct signer_state {
             if (what.collection != rbac::nsid && what.collection != vouch::nsid)
                 return kept{0, refusal{"not_withdrawable", "records of " + what.collection + " stay"}};
             if (!records_.get(what.collection, what.rkey)) return kept{};
-            if (const auto gone = records_.remove(what.collection, what.rkey); !gone) return kept{0, gone.error()};
-            return kept{1, {}};
-        }, [this](written& w) { kept_or_not(std::move(w.said)); }};
+            if (withdrawals_.size() >= most_waiting) return kept{0, refusal{"not_now", "too many records wait to be withdrawn"}};
+            const auto promise = self_->make_response_promise<kept>();
+            const auto order = ++last_withdrawal_;
+            withdrawals_.emplace(order, promise);
+            std::vector<record_write> one;
+            one.push_back({record_write::kind::remove, what.collection, what.rkey, {}});
+            records_.apply(std::move(one), [me = handle{self_}, order](std::vector<result<stored_record>> said) { tell(me, withdrawn{order, std::move(said.front())}); });
+            return promise;
+        }, [this](written& w) { kept_or_not(std::move(w.said)); },
+        [this](withdrawn& w) {
+            auto node = withdrawals_.extract(w.order);
+            if (!node) return;
+            if (w.said) node.mapped().deliver(kept{1, {}});
+            else node.mapped().deliver(kept{0, w.said.error()});
+        }};
     }
 
 private:
     struct order {
         sign_record what;
         caf::typed_response_promise<signed_record> promise;
+        bool again = false;
     };
 
     // All that came while the disk was busy are signed together, and the disk keeps all of them or none: receipts form a chain.
@@ -93,9 +112,14 @@ private:
         }
     }
     void kept_or_not(std::vector<result<stored_record>> said) {
-        const auto orders = std::exchange(under_way_, {});
+        auto orders = std::exchange(under_way_, {});
         for (std::size_t i = 0; i < orders.size(); ++i) {
             auto promise = orders[i].promise;
+            // Where records are at another host, one of ours may have arrived without our hearing of it: it is there now to be answered with.
+            if (!said[i] && said[i].error().code == "record_exists" && !orders[i].what.rkey.empty() && !std::exchange(orders[i].again, true)) {
+                waiting_.push_front(std::move(orders[i]));
+                continue;
+            }
             if (said[i] && orders[i].what.collection == ccr::nsid) previous_ = said[i]->cid.text();
             promise.deliver(said[i] ? published(*said[i]) : refusing(said[i].error()));
         }
@@ -135,6 +159,8 @@ private:
     repository& records_;
     const crypto::secret& key_;
     std::deque<order> waiting_;
+    std::map<std::uint64_t, caf::typed_response_promise<kept>> withdrawals_;
+    std::uint64_t last_withdrawal_ = 0;
     std::vector<order> under_way_;       // with the repository, in this order
     std::optional<std::string> previous_; // receipt that is durable, its CID
     std::optional<std::string> newest_;   // receipt of the batch that is being signed

@@ -148,7 +148,8 @@ std::optional<http::response> repository_door::answer(const http::request& r) co
     if (r.path == "/xrpc/com.atproto.repo.getRecord") return get_record(*this, r);
     if (r.path == "/xrpc/com.atproto.repo.listRecords") return list_records(*this, r);
     if (r.path == "/xrpc/com.atproto.repo.describeRepo") return describe_repo(*this, r);
-    if (auto said = answer_sync(own, r)) return said;
+    if (commits)
+        if (auto said = answer_sync(own, r)) return said;
     if (r.path == "/.well-known/did.json") return json(to_json_document(document()));
     if (r.path == "/.well-known/atproto-did") return http::response{200, {{{"Content-Type", "text/plain"}}}, own.did()};
     if (!plc_log.is_null()) // as a PLC directory has them
@@ -162,7 +163,8 @@ std::optional<http::response> repository_door::answer(const http::request& r) co
 std::optional<std::variant<http::stream_handler, http::response>> repository_door::upgrade(const http::request& r,
                                                                                            std::shared_ptr<http::stream> to) const {
     using answer = std::variant<http::stream_handler, http::response>;
-    if (auto taken = upgrade_sync(own, r, to)) return taken;
+    if (commits)
+        if (auto taken = upgrade_sync(own, r, to)) return taken;
     if (r.path != "/subscribe") return std::nullopt;
     std::vector<std::string> wanted;
     for (const auto& [key, text] : r.query) {

@@ -64,7 +64,10 @@ public:
     }
     void list(const std::string& did, const std::string& collection, list_teller tell) override {
         if (!is_nsid(collection)) return tell(refusal{"bad_record", "not the name of a collection"});
-        if (did == own_.did()) return tell(own_.list(collection, most_listed));
+        if (did == own_.did()) {
+            if (!own_.current()) return tell(refusal{"record_unreachable", "the own account's host does not answer"});
+            return tell(own_.list(collection, most_listed));
+        }
         who_.resolve(did, [&client = client_, did, collection, tell = std::move(tell)](result<did_document> author) {
             if (!author) return tell(author.error());
             if (author->pds.empty()) return tell(std::vector<stored_record>());

@@ -81,7 +81,7 @@ private:
 //   GET  /.well-known/{did.json,atproto-did}
 //   GET  /<did:plc:...>, /<did:plc:...>/log (own DID's document and operations, where it is a did:plc)
 //   WS   /subscribe?wantedCollections=NSID&cursor=TIME_US
-//   GET  /xrpc/com.atproto.sync.*, WS /xrpc/com.atproto.sync.subscribeRepos (sync_door.hpp)
+//   GET  /xrpc/com.atproto.sync.*, WS /xrpc/com.atproto.sync.subscribeRepos (sync_door.hpp), where its commits are the account's
 // Writing (createRecord) needs an authority that the runtime decides on, so it is not here.
 // A stream with a cursor replays what follows it and goes on live, without gap or duplicate, at the reader's own pace.
 struct repository_door {
@@ -89,6 +89,7 @@ struct repository_door {
     std::function<did_document()> document;
     value plc_log; // null for others
     std::shared_ptr<internal::frame_shelf> frames = internal::make_frame_shelf();
+    bool commits = true; // false: a copy of what is at the account's host, which signs the commits
     std::optional<http::response> answer(const http::request&) const;
     std::optional<std::variant<http::stream_handler, http::response>> upgrade(const http::request&,
                                                                               std::shared_ptr<http::stream>) const;

@@ -52,6 +52,18 @@ struct unit { // what the disk takes as a whole
 
 } // namespace
 
+result<checked_write> check_write(const record_write& w, std::size_t record_bytes) {
+    if (w.how == record_write::kind::remove) return checked_write{};
+    if (!is_nsid(w.collection)) return refusal{"bad_record", "not the name of a collection: " + w.collection.substr(0, 100)};
+    if (!w.rkey.empty() && !is_record_key(w.rkey)) return refusal{"bad_record", "not a record key"};
+    if (!w.what.as<value::map>()) return refusal{"bad_record", "a record is a map"};
+    auto bytes = encode_dag_cbor(w.what);
+    if (bytes.size() > record_bytes)
+        return refusal{"record_too_large", "a record has at most " + std::to_string(record_bytes) + " bytes, not " + std::to_string(bytes.size())};
+    auto name = cid::of_dag_cbor(bytes);
+    return checked_write{std::move(bytes), std::move(name)};
+}
+
 class sqlite_repository final : public synced_repository {
 public:
     sqlite_repository(const std::filesystem::path& file, std::string did, crypto::secret key, repository_limits limits)
@@ -245,13 +257,8 @@ private:
     // All that can be said and done before the writer's turn.
     write prepared(record_write what) const {
         write w{std::move(what), {}, {}};
-        if (w.how == record_write::kind::remove) w.valid = true;
-        else if (!is_nsid(w.collection)) w.answer = refusal{"bad_record", "not the name of a collection: " + w.collection.substr(0, 100)};
-        else if (!w.rkey.empty() && !is_record_key(w.rkey)) w.answer = refusal{"bad_record", "not a record key"};
-        else if (!w.what.as<value::map>()) w.answer = refusal{"bad_record", "a record is a map"};
-        else if (w.bytes = encode_dag_cbor(w.what); w.bytes.size() > limits_.record_bytes)
-            w.answer = refusal{"record_too_large", "a record has at most " + std::to_string(limits_.record_bytes) + " bytes, not " + std::to_string(w.bytes.size())};
-        else w.cid = cid::of_dag_cbor(w.bytes), w.valid = true;
+        if (auto checked = check_write(w, limits_.record_bytes)) w.bytes = std::move(checked->bytes), w.cid = std::move(checked->cid), w.valid = true;
+        else w.answer = checked.error();
         return w;
     }
 

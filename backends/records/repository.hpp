@@ -54,7 +54,17 @@ public:
     // Called after each write that changed something, removals too, on the writer's thread, in order of time_us. A listener is quick; a
     // blocking write in it is refused: "would_block". Dropping the token ends it: when the drop returns, no call is under way.
     virtual std::shared_ptr<void> listen(listener) = 0;
+    // Whether what is read here is all that there is. Where others may write it too (the account is at a host), and that was not reachable for a
+    // while, it is not: whoever decides about money waits.
+    virtual bool current() const { return true; }
 };
+
+// What can be said of a write before it is done.
+struct checked_write {
+    std::string bytes; // none for a removal
+    souk::cid cid;
+};
+result<checked_write> check_write(const record_write&, std::size_t record_bytes); // "bad_record", "record_too_large"
 
 // -- as the network reads it ---------------------------------------------------------------------------------------------
 
