@@ -37,6 +37,7 @@ struct purchase_changed;
 struct stop_waiting;
 struct sweep_now;
 struct swept;
+struct withdrawn;
 struct written;
 
 } // namespace souk
@@ -66,6 +67,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(souk_local, ::souk::first_local_type_id)
     CAF_ADD_TYPE_ID(souk_local, (souk::stop_waiting))
     CAF_ADD_TYPE_ID(souk_local, (souk::sweep_now))
     CAF_ADD_TYPE_ID(souk_local, (souk::swept))
+    CAF_ADD_TYPE_ID(souk_local, (souk::withdrawn))
     CAF_ADD_TYPE_ID(souk_local, (souk::written))
 CAF_END_TYPE_ID_BLOCK(souk_local)
 #undef SOUK_NUMBER_ENTITY
