@@ -2,39 +2,11 @@
 #pragma once
 #include <functional>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include <souk/backends/http/client.hpp>
-#include <souk/messages/crypto.hpp>
-#include <souk/messages/time.hpp>
-#include <souk/messages/value.hpp>
+#include <souk/backends/records/plc.hpp>
 
 namespace souk {
-
-struct did_document {
-    std::string did;
-    std::vector<std::string> handles;           // from alsoKnownAs, without at://
-    std::vector<crypto::public_key> signing;    // #atproto and #attestation
-    std::string seal_key;                       // did:key of #seal; "" when there is none
-    std::string pds; // https URL of #atproto_pds (http for localhost), no trailing slash; "" when there is none
-};
-
-value to_json_document(const did_document&); // as served at /.well-known/did.json (W3C DID core with Multikey)
-result<did_document> read_document(const value&, std::string_view did); // code "bad_did_document"
-
-// did:plc: the genesis operation's hash is the DID, each later one names the CID before it and is signed by one of that one's
-// rotation keys. https://web.plc.directory/spec/v0.1/did-plc
-namespace plc {
-struct genesis_of {
-    crypto::public_key rotation, signing;
-    std::string seal_key, handle, pds;
-};
-value genesis(const genesis_of&, const crypto::secret& rotation_key); // signed operation
-std::string did_of(const value& genesis_operation);
-result<did_document> verify_log(const std::string& did,
-                                const value& log); // array of signed operations, oldest first; code "bad_plc_log"
-} // namespace plc
 
 // Asynchronous, cached (5 minutes, 10,000 entries, misses 5 s). Never answers with a document that was not fetched or verified:
 // "did_unresolved" means wait, not pass. Final: "bad_did", "bad_did_document", "bad_plc_log". What is known is told at once, on the
