@@ -107,6 +107,7 @@ private:
     }
 
     void look(const std::string& did, told tell) {
+        if (!is_did(did)) return tell(refusal{"bad_did", "not a DID"}, {});
         if (did.starts_with("did:key:")) return tell(key_document(did), {});
         if (options_.own && did == options_.own->did) return tell(*options_.own, {});
         std::unique_lock hold(guard_);
@@ -142,8 +143,8 @@ private:
     // -- asking -------------------------------------------------------------------------------------------------------------------------
 
     void ask(const std::string& did) {
-        if (is_did(did) && did.starts_with("did:plc:")) return ask_directory(did, "/log/audit");
-        if (!is_did(did) || !did.starts_with("did:web:")) return answer(did, refusal{"bad_did", "not a did:plc, did:web or did:key"});
+        if (did.starts_with("did:plc:")) return ask_directory(did, "/log/audit");
+        if (!did.starts_with("did:web:")) return answer(did, refusal{"bad_did", "not a did:plc, did:web or did:key"});
         const auto url = web_url(did, options_.development);
         if (!url) return answer(did, url.error());
         get(*url, largest_document, most_redirects, [self = shared_from_this(), did](result<http::response> r) {

@@ -218,6 +218,23 @@ TEST_CASE("a directory that forgets an operation is not believed, one that tells
     CHECK(code_of(r.show(did)) == "did_given_up"); // verified: nothing of it is shown any more
 }
 
+TEST_CASE("nonsense displaces nobody, and what is too large is not read") {
+    resolving r;
+    const person alice;
+    r.net.serve("alice.example/.well-known/did.json", to_json(to_json_document(document_for("did:web:alice.example", alice))));
+    REQUIRE(r.resolve("did:web:alice.example"));
+    for (int i = 0; i < 12'000; ++i) CHECK(code_of(r.resolve("did:nonsense:" + std::to_string(i))) == "bad_did");
+    CHECK(code_of(r.resolve("did:" + std::string(5'000, 'x'))) == "bad_did");
+    REQUIRE(r.resolve("did:web:alice.example"));
+    CHECK(r.net.asked == 1);
+    const auto did = plc::did_of(plc::genesis(alice.about(), alice.rotation));
+    r.net.serve("plc.example/" + did + "/log/audit", '[' + std::string(3 << 20, ' ') + ']');
+    CHECK(code_of(r.resolve(did)) == "did_unresolved");
+    r.net.serve("plc.example/" + did + "/log/audit", std::string(200'000, '['));
+    r.ms += 6'000;
+    CHECK(code_of(r.resolve(did)) == "bad_plc_log");
+}
+
 TEST_CASE("nobody else is asked who we are") {
     hosts net;
     http::client client(net.trust);
