@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include <souk/messages/at.hpp>
+#include <souk/messages/crypto.hpp>
 #include <souk/runtime/toml.hpp>
 
 namespace souk {
