@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include <souk/messages/at.hpp>
+#include <souk/messages/crypto.hpp>
 #include <souk/runtime/toml.hpp>
 
 namespace souk {
@@ -69,6 +70,20 @@ struct reader {
         if (c.identity != "plc" && c.identity != "web" && c.identity != "none") t.fail("method", "expected plc, web or none");
         t.text("handle", c.handle);
         if (!c.handle.empty() && !is_handle(c.handle)) t.fail("handle", "expected a domain name, found \"" + c.handle + '"');
+        t.flag("publish", c.publish), t.flag("seal", c.seal);
+        t.texts("recovery", c.recovery);
+        if (c.recovery.size() > 4) t.fail("recovery", "at most 4 keys");
+        for (const auto& key : c.recovery)
+            if (!crypto::public_key::from_did_key(key)) t.fail("recovery", "expected did:key:... of a k256 or P-256 key, found \"" + key + '"');
+        std::map<std::string, std::string> services;
+        t.text_map("services", services);
+        for (const auto& [id, text] : services) {
+            const auto blank = text.find(' ');
+            const auto url = blank == std::string::npos ? "" : text.substr(blank + 1);
+            if (id == "atproto_pds" || blank == 0 || !url.starts_with("https://") || url.find(' ') != std::string::npos)
+                t.fail("services", "expected id = \"Type https://...\" for " + id + ", which is not atproto_pds");
+            c.services[id] = {text.substr(0, blank), url};
+        }
         t.done();
     }
     void door(toml_table t) {
@@ -83,6 +98,8 @@ struct reader {
         path(t, "authority", c.authority);
         t.flag("allow_private", c.allow_private);
         t.text_map("hosts", c.hosts);
+        t.text("dns", c.dns);
+        if (c.dns != "system" && c.dns != "none") (void)endpoint_of(t, "dns", c.dns);
         t.done();
     }
     void cluster(toml_table t) {

@@ -34,6 +34,10 @@ struct node_config {
     // [identity]
     std::string identity = "none";      // plc, web, none
     std::string handle;
+    bool publish = false;               // tell the directory of a did:plc: what is told there stays
+    bool seal = true;                   // name the key that receipts are sealed to; a directory of old takes no such key
+    std::vector<std::string> recovery;  // did:keys that outrank the node's own rotation key, the most powerful first
+    std::map<std::string, std::pair<std::string, std::string>> services; // of the document: id -> type, https URL
 
     // [door]
     std::optional<endpoint> door;
@@ -47,6 +51,7 @@ struct node_config {
     std::filesystem::path authority;    // roots besides the system's, for outgoing connections
     bool allow_private = false;
     std::map<std::string, std::string> hosts;
+    std::string dns = "system";         // who is asked for handles' TXT records: system, none, ADDRESS:PORT
 
     // [cluster]
     std::optional<endpoint> cluster;

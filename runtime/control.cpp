@@ -57,9 +57,11 @@ public:
         if (is("GET", "/v1/trust")) return pass<trust_view>(p_.policy, "policy engine", trust_query{std::string(r.param("did"))}, std::move(say));
         if (is("GET", "/v1/links")) return say(json(links()));
         if (is("GET", "/v1/resolve"))
-            return p_.identities->resolve(std::string(r.param("did")), [say](result<did_document> d) {
+            return p_.identities->show(std::string(r.param("did")), [say](result<shown_identity> d) {
                 if (!d) return say(http::error_response(404, d.error()));
-                say(json(to_json_document(*d)));
+                auto shown = *to_json_document(d->document).as<value::map>();
+                shown["asOf"] = to_datetime(d->as_of), shown["stale"] = d->stale;
+                say(json(std::move(shown)));
             });
         if (is("GET", "/v1/wallet")) return wallet(std::move(say));
         say(http::error_response(404, {"not_found", "no such question"}));
@@ -176,6 +178,7 @@ private:
             m["wallet"] = p_.keys->wallet_address(), m["signing_key"] = p_.keys->signing_public().did_key();
             m["seal_key"] = crypto::seal_did_key(p_.keys->seal().public32), m["ssh_key"] = p_.keys->ssh_public(), m["ssh_key_file"] = p_.keys->ssh_private().string();
         }
+        if (p_.plc) m["log"] = p_.plc();
         return m;
     }
     value status() const {

@@ -33,6 +33,7 @@ struct control_parts {
     broker_actor broker;
     signer_actor signer;
     std::function<value()> status; // doors, watches, tunnels
+    std::function<value()> plc;    // the log of a did:plc, and what its directory says
     std::function<void()> stop;
 };
 

@@ -20,6 +20,7 @@
 #include <souk/backends/keys/keyring.hpp>
 #include <souk/backends/rails/ledger.hpp>
 #include <souk/backends/rails/remote_ledger.hpp>
+#include <souk/backends/records/plc_account.hpp>
 #include <souk/backends/tls/authority.hpp>
 #include <souk/backends/tunnel/broker.hpp>
 #include <souk/messages/bytes.hpp>
@@ -48,25 +49,16 @@ std::string did_web(const std::string& public_url) {
 
 struct who { // this node on the open network
     did_document document;
-    value plc_log; // null unless did:plc
+    std::unique_ptr<plc_account> account; // of a did:plc
 };
 
 who identify(const node_config& c, const keyring& keys) {
     who w;
-    const auto seal = crypto::seal_did_key(keys.seal().public32);
+    const auto seal = c.seal ? crypto::seal_did_key(keys.seal().public32) : std::string();
     if (c.identity == "plc") {
-        // The first operation names the DID, so it is made once and kept.
-        const auto file = c.directory / "plc.json";
-        if (!fs::exists(file)) {
-            const auto first = plc::genesis({keys.rotation_public(), keys.signing_public(), seal, c.handle, c.public_url}, keys.rotation());
-            tls::write_secret(file, to_json(value(value::list{first})));
-        }
-        const auto log = from_json(tls::read_file(file));
-        if (!log || !log->as<value::list>() || log->as<value::list>()->empty()) throw std::runtime_error(file.string() + " is damaged");
-        w.plc_log = *log;
-        auto document = plc::verify_log(plc::did_of(log->as<value::list>()->front()), *log);
-        if (!document) throw std::runtime_error(file.string() + ": " + document.error().text);
-        w.document = std::move(*document);
+        plc::genesis_of says{keys.rotation_public(), keys.signing_public(), seal, c.handle, c.public_url, c.recovery, c.services};
+        w.account = std::make_unique<plc_account>(plc_account::options{c.directory / "plc.json", c.plc_directory, c.publish, std::move(says), wall_clock()}, keys.rotation());
+        w.document = w.account->own().document;
         return w;
     }
     w.document.did = did_web(c.public_url);
@@ -74,7 +66,16 @@ who identify(const node_config& c, const keyring& keys) {
     w.document.signing = {keys.signing_public()};
     w.document.seal_key = seal;
     w.document.pds = c.public_url;
+    for (const auto& [id, what] : c.services) w.document.services.push_back({id, what.first, what.second});
     return w;
+}
+
+// What is the matter with this identity, if anything; "" if not.
+std::string trouble_of(const who& w, const keyring& keys) {
+    const auto& signing = w.document.signing;
+    if (std::find(signing.begin(), signing.end(), keys.signing_public()) == signing.end()) return "its log does not name this node's signing key: nobody will believe what it signs";
+    const auto look = w.account ? w.account->look() : plc_account::state{};
+    return look.as_wanted ? "" : "its log cannot be made to say what the configuration says: " + look.why_not;
 }
 
 // Where a watched host's stream was read to. Losing the last step only means reading it again.
@@ -147,6 +148,7 @@ public:
         auto tidied = std::chrono::steady_clock::now();
         while (!stopping_) {
             woken_.wait_for(hold, 500ms);
+            if (self_.account) self_.account->tick(http::fetcher_of(*web_));
             if (const auto since = std::chrono::steady_clock::now(); since - tidied >= 1min) {
                 hold.unlock();
                 for (int i = 0; i < 100 && log_->compact(now_() - c_.keep_facts) > 0; ++i) {} // the rest a minute later
@@ -174,11 +176,17 @@ private:
         keys_ = std::make_unique<keyring>(c_.directory / "keys");
         if (c_.identity != "none") {
             self_ = identify(c_, *keys_);
+            if (const auto why = trouble_of(self_, *keys_); !why.empty()) spdlog::error("{}: {}: {}", c_.name, self_.document.did, why);
             own_ = open_repository(c_.directory / "records.db", self_.document.did, keys_->signing().copy());
         }
         web_options_.ca_file = c_.authority, web_options_.hosts = c_.hosts, web_options_.allow_private = c_.allow_private;
         web_ = std::make_unique<http::client>(web_options_);
-        identities_ = std::make_unique<identity_resolver>(*web_, identity_resolver::options{c_.plc_directory, now_});
+        if (c_.dns != "none") names_ = make_txt_lookup(c_.dns == "system" ? "" : c_.dns);
+        identity_resolver::options who;
+        who.plc_directory = c_.plc_directory, who.now = now_, who.names = names_.get(), who.development = c_.allow_private;
+        if (own_) who.own = self_.document;
+        for (const auto& [name, address] : c_.hosts) who.local.insert(name);
+        identities_ = std::make_unique<identity_resolver>(*web_, std::move(who));
         if (own_) network_ = make_record_network(*own_, *identities_, *web_);
         log_ = std::make_unique<sqlite_journal>(c_.directory / "journal.db");
         open_rail();
@@ -372,7 +380,7 @@ private:
         if (c_.door) {
             door_parts p;
             p.sys = sys_.get(), p.now = now_, p.public_url = c_.public_url, p.did = self_.document.did, p.keys = keys_.get(), p.own = own_.get();
-            if (own_) p.records.emplace(repository_door{*own_, [d = self_.document] { return d; }, self_.plc_log});
+            if (own_) p.records.emplace(repository_door{*own_, [d = self_.document] { return d; }, self_.account ? self_.account->own().audit() : value()});
             p.identities = identities_.get(), p.bidder = bidder_, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = ledger_.get();
             if (fs::exists(c_.cluster_directory / "authority.key")) p.enrolment = c_.cluster_directory;
             http::server_options o;
@@ -387,6 +395,7 @@ private:
         p.broker = role<broker_actor>("broker", "");
         p.identities = identities_.get();
         p.status = [this] { return status(); };
+        if (self_.account) p.plc = [this] { return log_of(); };
         p.stop = [this] { stop(); };
         http::server_options o;
         o.unix_socket = c_.directory / "control.sock";
@@ -411,6 +420,15 @@ private:
         }
         const auto written = log_->so_far();
         m["journal"] = value::map{{"facts", written.events}, {"transactions", written.transactions}};
+        return m;
+    }
+
+    value log_of() const {
+        const auto& own = self_.account->own();
+        const auto at = self_.account->look();
+        value::map m{{"head", own.head_cid().text()}, {"operations", static_cast<std::int64_t>(own.operations().size())}, {"directory", c_.plc_directory},
+                     {"standing", to_text(at.how)}, {"directory_head", at.directory_head}, {"why", at.why}, {"asked", at.asked ? to_datetime(*at.asked) : std::string()}};
+        if (const auto why = trouble_of(self_, *keys_); !why.empty()) m["trouble"] = why;
         return m;
     }
 
@@ -475,6 +493,7 @@ private:
     std::unique_ptr<synced_repository> own_;
     http::client_options web_options_;
     std::unique_ptr<http::client> web_;
+    std::unique_ptr<txt_lookup> names_;
     std::unique_ptr<identity_resolver> identities_;
     std::unique_ptr<record_network> network_;
     std::unique_ptr<sqlite_journal> log_;

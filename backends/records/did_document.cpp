@@ -1,7 +1,7 @@
 // DID documents as JSON (W3C DID core, with Multikey verification methods as AT Protocol has them).
 #include <algorithm>
 
-#include <souk/backends/records/identity.hpp>
+#include <souk/backends/records/did_document.hpp>
 #include <souk/messages/at.hpp>
 
 namespace souk {
@@ -9,6 +9,7 @@ namespace souk {
 namespace {
 
 constexpr std::size_t most_entries = 64; // of each list; more is no document that anyone needs
+constexpr std::size_t longest_name = 256; // of a service, or of its kind
 
 refusal bad(std::string why) { return {"bad_did_document", std::move(why)}; }
 
@@ -34,7 +35,7 @@ result<const value::list*> list_at(const value& document, std::string_view key) 
     return all;
 }
 
-bool usable_pds(std::string_view url) {
+bool usable_url(std::string_view url) {
     if (url.size() > 1024) return false;
     if (url.starts_with("https://")) return url.size() > 8;
     for (const std::string_view local : {"http://localhost", "http://127.0.0.1", "http://[::1]"}) // a developer's machine
@@ -73,6 +74,7 @@ value to_json_document(const did_document& d) {
     if (!d.pds.empty())
         services.emplace_back(
             value::map{{"id", "#atproto_pds"}, {"type", "AtprotoPersonalDataServer"}, {"serviceEndpoint", d.pds}});
+    for (const auto& s : d.services) services.emplace_back(value::map{{"id", '#' + s.id}, {"type", s.type}, {"serviceEndpoint", s.endpoint}});
     return value::map{{"@context", value::list{"https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"}},
                       {"id", d.did},
                       {"alsoKnownAs", std::move(names)},
@@ -98,12 +100,16 @@ result<did_document> read_document(const value& document, std::string_view did) 
         if (one.text("type") == "Multikey" && one.text("controller") == did)
             read_method(d, fragment(one.text("id"), did), std::string(one.text("publicKeyMultibase")));
     for (const auto& one : **services) {
-        if (fragment(one.text("id"), did) != "atproto_pds" || one.text("type") != "AtprotoPersonalDataServer") continue;
+        const auto id = fragment(one.text("id"), did);
         auto url = std::string(one.text("serviceEndpoint"));
-        if (!usable_pds(url)) return bad("its record host is no https URL");
-        while (url.ends_with('/')) url.pop_back();
-        d.pds = std::move(url);
-        break;
+        if (id == "atproto_pds" && one.text("type") == "AtprotoPersonalDataServer") {
+            if (!d.pds.empty()) continue; // the first counts
+            if (!usable_url(url)) return bad("its record host is no https URL");
+            while (url.ends_with('/')) url.pop_back();
+            d.pds = std::move(url);
+        } else if (!id.empty() && id.size() <= longest_name && one.text("type").size() <= longest_name && usable_url(url)) {
+            d.services.push_back({std::string(id), std::string(one.text("type")), std::move(url)});
+        }
     }
     return d;
 }

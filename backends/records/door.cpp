@@ -82,6 +82,23 @@ http::response describe_repo(const repository_door& door, const http::request& r
                            {"collections", std::move(collections)}});
 }
 
+// The ways to ask for a log: "/log", "/log/last", and "/log/audit" where it is kept as one.
+std::optional<value> log_as(const value& kept, std::string_view which) {
+    const auto* all = kept.as<value::list>();
+    if (!all || all->empty()) return std::nullopt;
+    const bool audit = all->front().find("operation") != nullptr;
+    if (which == "/log/audit" && audit) return kept;
+    if (which != "/log" && which != "/log/last") return std::nullopt;
+    value::list counting;
+    for (const auto& e : *all) {
+        const auto* nullified = audit ? e.find("nullified") : nullptr;
+        if (nullified && nullified->as<bool>() && *nullified->as<bool>()) continue;
+        counting.push_back(audit ? *e.find("operation") : e);
+    }
+    if (which == "/log/last") return counting.back();
+    return value(std::move(counting));
+}
+
 // One reader of the stream. Either it replays from the repository, as fast as it reads, or it is live: told by the writer.
 class subscriber : public std::enable_shared_from_this<subscriber> {
 public:
@@ -154,8 +171,9 @@ std::optional<http::response> repository_door::answer(const http::request& r) co
     if (r.path == "/.well-known/atproto-did") return http::response{200, {{{"Content-Type", "text/plain"}}}, own.did()};
     if (!plc_log.is_null()) // as a PLC directory has them
         if (const auto path = http::percent_decode(r.path); path && path->starts_with('/' + own.did())) {
-            if (path->ends_with("/log")) return json(plc_log);
-            if (path->size() == own.did().size() + 1) return json(to_json_document(document()));
+            const auto rest = path->substr(own.did().size() + 1);
+            if (rest.empty()) return json(to_json_document(document()));
+            if (auto log = log_as(plc_log, rest)) return json(*log);
         }
     return std::nullopt;
 }

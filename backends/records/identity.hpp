@@ -1,54 +1,45 @@
-// Who is behind a DID: did:plc (self-certifying log of operations), did:web, did:key. And this node's own.
+// Who is behind a DID: did:plc (self-certifying log of operations), did:web, did:key; and which DID a handle means.
 #pragma once
 #include <functional>
 #include <memory>
-#include <string>
-#include <vector>
+#include <set>
 
 #include <souk/backends/http/client.hpp>
-#include <souk/messages/crypto.hpp>
-#include <souk/messages/time.hpp>
-#include <souk/messages/value.hpp>
+#include <souk/backends/records/dns.hpp>
+#include <souk/backends/records/plc.hpp>
 
 namespace souk {
 
-struct did_document {
-    std::string did;
-    std::vector<std::string> handles;           // from alsoKnownAs, without at://
-    std::vector<crypto::public_key> signing;    // #atproto and #attestation
-    std::string seal_key;                       // did:key of #seal; "" when there is none
-    std::string pds; // https URL of #atproto_pds (http for localhost), no trailing slash; "" when there is none
+// Shown to people, never acted upon: it may have been true only once.
+struct shown_identity {
+    did_document document;
+    instant as_of; // when it was last verified
+    bool stale = false; // it could not be verified again since
 };
 
-value to_json_document(const did_document&); // as served at /.well-known/did.json (W3C DID core with Multikey)
-result<did_document> read_document(const value&, std::string_view did); // code "bad_did_document"
-
-// did:plc: the genesis operation's hash is the DID, each later one names the CID before it and is signed by one of that one's
-// rotation keys. https://web.plc.directory/spec/v0.1/did-plc
-namespace plc {
-struct genesis_of {
-    crypto::public_key rotation, signing;
-    std::string seal_key, handle, pds;
-};
-value genesis(const genesis_of&, const crypto::secret& rotation_key); // signed operation
-std::string did_of(const value& genesis_operation);
-result<did_document> verify_log(const std::string& did,
-                                const value& log); // array of signed operations, oldest first; code "bad_plc_log"
-} // namespace plc
-
-// Asynchronous, cached (5 minutes, 10,000 entries, misses 5 s). Never answers with a document that was not fetched or verified:
-// "did_unresolved" means wait, not pass. Final: "bad_did", "bad_did_document", "bad_plc_log". What is known is told at once, on the
-// caller's thread; the rest on the client's. The client outlives the resolver.
+// Asynchronous, cached: at most 10,000 identities and 32 MiB, and 2,000 misses apart from them, so that nonsense displaces nobody. What is known is
+// told at once, on the caller's thread; the rest on the client's, or on that of the names. The client outlives the resolver. One question a DID is
+// under way at a time, however many wait for it. An answer that does not verify displaces none that did, nor does a directory's log that lacks what
+// it had before: then there are two words for one thing, and it is "did_unresolved".
 class identity_resolver {
 public:
     struct options {
         std::string plc_directory = "https://plc.directory";
         std::function<instant()> now;
+        std::optional<did_document> own = {};  // this node's: nobody else is asked
+        txt_lookup* names = nullptr;           // outlives the resolver, and goes before the client. None: handles by HTTPS alone
+        std::set<std::string> local = {};      // names that the operator answers for: DNS is not asked, and any ending will do
+        bool development = false;              // handles below .test; did:web of localhost without TLS
     };
     identity_resolver(http::client&, options);
     ~identity_resolver();
+    // To act upon: verified within the last 5 minutes, or now. "did_unresolved" means wait, not pass (asked again after 5 s). Final: "bad_did",
+    // "bad_did_document", "bad_plc_log", "did_given_up".
     void resolve(const std::string& did, std::function<void(result<did_document>)>);
-    // By https://HANDLE/.well-known/atproto-did; the document must name the handle in turn ("handle_not_claimed").
+    // To show: the same, but where that fails, what was verified within the last 24 hours, and when. Nothing that is paid or let in hangs on it.
+    void show(const std::string& did, std::function<void(result<shown_identity>)>);
+    // By DNS (TXT of _atproto.HANDLE), else by https://HANDLE/.well-known/atproto-did; the document must name the handle in turn
+    // ("handle_not_claimed"). Also "bad_handle" (for the ending too: .local, .onion...), "handle_ambiguous" (DNS names several DIDs).
     void resolve_handle(const std::string& handle, std::function<void(result<did_document>)>);
     void forget(const std::string& did); // after a signature by an unknown key: look again, but not twice within 5 s
 

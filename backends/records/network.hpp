@@ -79,7 +79,7 @@ private:
 // The other side of both: the routes that serve a repository. Answers what it knows, std::nullopt else (another door's route).
 //   GET  /xrpc/com.atproto.repo.{getRecord,listRecords,describeRepo}
 //   GET  /.well-known/{did.json,atproto-did}
-//   GET  /<did:plc:...>, /<did:plc:...>/log (own DID's document and operations, where it is a did:plc)
+//   GET  /<did:plc:...>, /<did:plc:...>/log, /log/last, /log/audit (own DID's document and operations, where it is a did:plc)
 //   WS   /subscribe?wantedCollections=NSID&cursor=TIME_US
 //   GET  /xrpc/com.atproto.sync.*, WS /xrpc/com.atproto.sync.subscribeRepos (sync_door.hpp), where its commits are the account's
 // Writing (createRecord) needs an authority that the runtime decides on, so it is not here.
@@ -87,7 +87,7 @@ private:
 struct repository_door {
     synced_repository& own;
     std::function<did_document()> document;
-    value plc_log; // null for others
+    value plc_log; // as a directory's audit log, or a bare one; null for others
     std::shared_ptr<internal::frame_shelf> frames = internal::make_frame_shelf();
     bool commits = true; // false: a copy of what is at the account's host, which signs the commits
     std::optional<http::response> answer(const http::request&) const;

@@ -4,65 +4,41 @@
 #include <unordered_map>
 
 #include <souk/backends/records/identity.hpp>
+#include <souk/backends/records/resolver_names.hpp>
 #include <souk/messages/at.hpp>
 #include <souk/messages/json.hpp>
 
 namespace souk {
 
+using namespace internal;
+
 namespace {
 
 constexpr std::chrono::minutes good_for{5};
+constexpr std::chrono::hours shown_for{24};  // AT Protocol's own bound for what is remembered of an identity
 constexpr std::chrono::seconds miss_for{5}; // and how soon a document may be asked for again because of a signature
-constexpr std::size_t most_cached = 10'000, most_asked = 1'000, most_waiting = 1'000;
-constexpr std::size_t largest_document = 256 * 1024, largest_log = 2 << 20;
+constexpr std::size_t most_cached = 10'000, most_cached_bytes = 32 << 20, most_misses = 2'000, most_asked = 1'000, most_waiting = 1'000;
+constexpr std::size_t largest_document = 256 * 1024, largest_log = 2 << 20, largest_did_file = 4096;
+constexpr unsigned most_redirects = 3;
 constexpr std::chrono::seconds fetch_within{10};
+constexpr std::size_t longest_name = 253; // of DNS
 
 using teller = std::function<void(result<did_document>)>;
+using shower = std::function<void(result<shown_identity>)>;
 
 refusal unresolved(std::string why) { return {"did_unresolved", std::move(why)}; }
 
-bool plain(std::string_view text, std::string_view also) {
-    return std::all_of(text.begin(), text.end(), [&](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || also.find(c) != also.npos;
-    });
-}
+// What an answer gave: a document that verifies, and where a log led.
+struct found {
+    did_document document;
+    std::optional<plc::history> log;
+};
 
-// did:web:host[%3Aport][:path...] to https://host[:port]/path.../did.json or /.well-known/did.json
-result<std::string> web_url(std::string_view did) {
-    auto rest = did.substr(std::string_view("did:web:").size());
-    auto host = std::string(rest.substr(0, rest.find(':')));
-    rest.remove_prefix(std::min(rest.size(), host.size()));
-    std::string port;
-    for (const std::string_view colon : {"%3A", "%3a"})
-        if (const auto at = host.find(colon); at != host.npos) port = ':' + host.substr(at + 3), host.resize(at);
-    if (host.empty() || !plain(host, ".-") || port.size() > 6 || !plain(port.substr(port.empty() ? 0 : 1), ""))
-        return unresolved("not a host in " + std::string(did));
-    std::string path;
-    while (!rest.empty()) {
-        rest.remove_prefix(1);
-        const auto part = rest.substr(0, rest.find(':'));
-        rest.remove_prefix(part.size());
-        if (part.empty() || part == "." || part == ".." || !plain(part, "._-~"))
-            return unresolved("not a path in " + std::string(did));
-        path.append("/").append(part);
-    }
-    return "https://" + host + port + (path.empty() ? "/.well-known" : path) + "/did.json";
-}
-
-result<did_document> key_document(const std::string& did) {
-    did_document d;
-    d.did = did;
-    if (auto key = crypto::public_key::from_did_key(did)) d.signing.push_back(std::move(*key));
-    else if (crypto::seal_key_of(did)) d.seal_key = did;
-    else return refusal{"bad_did_document", "a did:key of a kind that is not known here"};
-    return d;
-}
-
-std::string_view one_line(std::string_view text) {
-    const auto blank = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
-    while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-    while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-    return text;
+std::size_t size_of(const did_document& d) {
+    std::size_t n = 512 + d.did.size() * 2 + d.seal_key.size() + d.pds.size();
+    for (const auto& one : d.handles) n += 32 + one.size();
+    for (const auto& one : d.services) n += 96 + one.id.size() + one.type.size() + one.endpoint.size();
+    return n + d.signing.size() * 80;
 }
 
 } // namespace
@@ -77,110 +53,229 @@ public:
     }
 
     void resolve(const std::string& did, teller tell) {
-        if (did.starts_with("did:key:")) return tell(key_document(did));
+        look(did, [tell = std::move(tell)](const result<did_document>& now, const std::optional<shown_identity>&) { tell(now); });
+    }
+    void show(const std::string& did, shower tell) {
+        look(did, [tell = std::move(tell), clock = options_.now](const result<did_document>& now, const std::optional<shown_identity>& known) {
+            if (!now && !known) return tell(now.error());
+            tell(known ? *known : shown_identity{*now, clock(), false});
+        });
+    }
+    void resolve_handle(const std::string& text, teller tell) {
+        const bool local = options_.local.contains(text);
+        const auto handle = handle_of(text, options_.development, local);
+        if (!handle) return tell(handle.error());
+        const auto name = "_atproto." + *handle;
+        // What ends in .test no server of the real DNS knows.
+        if (!options_.names || local || handle->ends_with(".test") || name.size() > longest_name) return ask_web(*handle, std::move(tell));
+        options_.names->txt(name, [self = shared_from_this(), handle = *handle, tell = std::move(tell)](const result<std::vector<std::string>>& texts) {
+            const auto did = texts ? did_in(*texts, handle) : result<std::string>(std::string());
+            if (!did) return tell(did.error());
+            // DNS has the say; where it says nothing, or nothing can be heard, the host has. The document has the last word in both.
+            did->empty() ? self->ask_web(handle, tell) : self->claimed(*did, handle, tell);
+        });
+    }
+    void forget(const std::string& did) {
+        const std::lock_guard hold(guard_);
+        const auto at = known_.find(did);
+        // Not at once again: anyone can send a signature by an unknown key.
+        if (at != known_.end() && !within(at->second.asked, miss_for)) at->second.again = true;
+    }
+
+private:
+    using told = std::function<void(const result<did_document>& now, const std::optional<shown_identity>& known)>;
+
+    struct entry { // an identity that has been verified
+        did_document document;
+        std::string head; // CID of its log's last operation
+        instant good, asked; // when it was verified, when it was last asked for
+        bool again = false;  // to be looked at again, whatever its age
+        std::optional<refusal> miss; // what the last question got
+        std::size_t bytes = 0;
+        std::list<std::string>::iterator place;
+    };
+    struct miss {
+        refusal why;
+        instant when;
+    };
+    using entries = std::unordered_map<std::string, entry>;
+
+    // A clock that was set back makes nothing fresh.
+    bool within(instant since, std::chrono::milliseconds span) const {
+        const auto age = options_.now() - since;
+        return age >= age.zero() && age < span;
+    }
+
+    void look(const std::string& did, told tell) {
+        if (!is_did(did)) return tell(refusal{"bad_did", "not a DID"}, {});
+        if (did.starts_with("did:key:")) return tell(key_document(did), {});
+        if (options_.own && did == options_.own->did) return tell(*options_.own, {});
         std::unique_lock hold(guard_);
-        if (const auto at = cache_.find(did); at != cache_.end() && fresh(at->second)) {
-            auto known = at->second.what;
+        if (const auto at = known_.find(did); at != known_.end()) {
+            const auto& e = at->second;
+            const bool fresh = !e.again && within(e.good, good_for);
+            if (fresh || (e.miss && within(e.asked, miss_for))) {
+                const auto now = fresh ? result<did_document>(e.document) : result<did_document>(*e.miss);
+                const auto known = shown(e, fresh);
+                hold.unlock();
+                return tell(now, known);
+            }
+        } else if (const auto none = misses_.find(did); none != misses_.end() && within(none->second.when, miss_for)) {
+            const auto why = none->second.why;
             hold.unlock();
-            return tell(std::move(known));
+            return tell(why, {});
         }
         const auto at = asked_.find(did);
         const auto waiting = at == asked_.end() ? 0 : at->second.size();
         if ((at == asked_.end() && asked_.size() >= most_asked) || waiting >= most_waiting) {
             hold.unlock();
-            return tell(unresolved("too many DIDs are being asked for"));
+            return tell(unresolved("too many DIDs are being asked for"), {});
         }
         asked_[did].push_back(std::move(tell));
         hold.unlock();
-        if (waiting == 0) look_up(did);
+        if (waiting == 0) ask(did);
     }
-    void resolve_handle(const std::string& handle, teller tell) {
-        if (!is_handle(handle)) return tell(refusal{"bad_handle", "not a handle"});
-        get("https://" + handle + "/.well-known/atproto-did", 4096,
-            [self = shared_from_this(), handle, tell](result<std::string> body) {
-                if (!body) return tell(body.error());
-                const std::string did(one_line(*body));
-                if (!is_did(did)) return tell(unresolved(handle + " does not name a DID"));
-                self->resolve(did, [handle, tell](result<did_document> d) {
-                    if (d && std::find(d->handles.begin(), d->handles.end(), handle) == d->handles.end())
-                        return tell(refusal{"handle_not_claimed", d->did + " does not claim the handle " + handle});
-                    tell(std::move(d));
-                });
-            });
-    }
-    void forget(const std::string& did) {
-        const std::lock_guard hold(guard_);
-        const auto at = cache_.find(did);
-        // Not at once again: anyone can send a signature by an unknown key.
-        if (at != cache_.end() && options_.now() - at->second.when >= miss_for) drop(at);
+    std::optional<shown_identity> shown(const entry& e, bool fresh) const {
+        if (!fresh && !within(e.good, shown_for)) return std::nullopt;
+        return shown_identity{e.document, e.good, !fresh};
     }
 
-private:
-    struct entry {
-        result<did_document> what;
-        instant when;
-        std::list<std::string>::iterator place;
-    };
-    using cache = std::unordered_map<std::string, entry>;
+    // -- asking -------------------------------------------------------------------------------------------------------------------------
 
-    bool fresh(const entry& e) const { return options_.now() - e.when < (e.what ? std::chrono::seconds(good_for) : miss_for); }
-    void drop(cache::iterator at) {
-        order_.erase(at->second.place);
-        cache_.erase(at);
-    }
-    void keep(const std::string& did, const result<did_document>& what) {
-        if (const auto at = cache_.find(did); at != cache_.end()) drop(at);
-        if (cache_.size() >= most_cached) drop(cache_.find(order_.front()));
-        order_.push_back(did);
-        cache_.emplace(did, entry{what, options_.now(), std::prev(order_.end())});
-    }
-
-    void look_up(const std::string& did) {
-        const auto self = shared_from_this();
-        const bool plc = did.starts_with("did:plc:");
-        if (!is_did(did) || (!plc && !did.starts_with("did:web:")))
-            return answer(did, refusal{"bad_did", "not a did:plc, did:web or did:key"});
-        auto url = plc ? result<std::string>(options_.plc_directory + '/' + did + "/log") : web_url(did);
+    void ask(const std::string& did) {
+        if (did.starts_with("did:plc:")) return ask_directory(did, "/log/audit");
+        if (!did.starts_with("did:web:")) return answer(did, refusal{"bad_did", "not a did:plc, did:web or did:key"});
+        const auto url = web_url(did, options_.development);
         if (!url) return answer(did, url.error());
-        get(*url, plc ? largest_log : largest_document, [self, did, plc](result<std::string> body) {
-            if (!body) return self->answer(did, body.error());
+        get(*url, largest_document, most_redirects, [self = shared_from_this(), did](result<http::response> r) {
+            if (!r) return self->answer(did, r.error());
+            json_limits limits;
+            limits.bytes = largest_document;
+            const auto json = from_json(r->body, json_form::plain, limits);
+            if (!json) return self->answer(did, refusal{"bad_did_document", json.error().text});
+            auto document = read_document(*json, did);
+            self->answer(did, document ? result<found>(found{std::move(*document), {}}) : result<found>(document.error()));
+        });
+    }
+    // The audit log says what was nullified, and when; where a directory has none, the bare log must be one unbroken line.
+    void ask_directory(const std::string& did, const char* which) {
+        get(options_.plc_directory + '/' + did + which, largest_log, 0, [self = shared_from_this(), did, which](result<http::response> r) {
+            if (r.has_error() && r.error().code == not_there && which == std::string_view("/log/audit")) return self->ask_directory(did, "/log");
+            if (!r) return self->answer(did, r.error());
             json_limits limits;
             limits.bytes = largest_log;
-            const auto document = from_json(*body, json_form::plain, limits);
-            if (!document) return self->answer(did, refusal{plc ? "bad_plc_log" : "bad_did_document", document.error().text});
-            self->answer(did, plc ? plc::verify_log(did, *document) : read_document(*document, did));
+            const auto json = from_json(r->body, json_form::plain, limits);
+            if (!json) return self->answer(did, refusal{"bad_plc_log", json.error().text});
+            auto log = plc::read_history(did, *json);
+            self->answer(did, log ? result<found>(found{log->document, std::move(*log)}) : result<found>(log.error()));
         });
     }
-    void answer(const std::string& did, result<did_document> what) {
-        std::vector<teller> waiting;
-        {
-            const std::lock_guard hold(guard_);
-            keep(did, what);
-            if (auto node = asked_.extract(did)) waiting = std::move(node.mapped());
-        }
-        for (const auto& tell : waiting) tell(what);
+    void ask_web(const std::string& handle, teller tell) {
+        get("https://" + handle + "/.well-known/atproto-did", largest_did_file, most_redirects,
+            [self = shared_from_this(), handle, tell = std::move(tell)](result<http::response> r) {
+                if (!r) return tell(r.error().code == not_there ? unresolved(r.error().text) : r.error());
+                const std::string did(one_line(r->body));
+                if (!is_did(did)) return tell(unresolved(handle + " does not name a DID"));
+                self->claimed(did, handle, tell);
+            });
     }
-    void get(const std::string& url, std::size_t largest, std::function<void(result<std::string>)> tell) {
+    void claimed(const std::string& did, const std::string& handle, const teller& tell) {
+        resolve(did, [handle, tell](result<did_document> d) {
+            const auto same = [&](const std::string& other) {
+                return std::equal(other.begin(), other.end(), handle.begin(), handle.end(), [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
+            };
+            if (d && std::none_of(d->handles.begin(), d->handles.end(), same))
+                return tell(refusal{"handle_not_claimed", d->did + " does not claim the handle " + handle});
+            tell(std::move(d));
+        });
+    }
+
+    static constexpr const char* not_there = "http_404"; // internal: never told
+
+    void get(const std::string& url, std::size_t largest, unsigned redirects, std::function<void(result<http::response>)> tell) {
         http::call c;
         c.url = url, c.largest_answer = largest, c.within = fetch_within;
-        client_.fetch(std::move(c), [url, tell = std::move(tell)](result<http::response> r) {
+        client_.fetch(std::move(c), [self = shared_from_this(), url, largest, redirects, tell = std::move(tell)](result<http::response> r) {
             if (!r) return tell(unresolved(url + ": " + r.error().code + ", " + r.error().text));
-            if (r->status != 200) return tell(unresolved(url + " answered " + std::to_string(r->status)));
-            tell(std::move(r->body));
+            if (r->status == 200) return tell(std::move(*r));
+            if (r->status >= 301 && r->status <= 308 && r->status != 304 && redirects > 0)
+                if (const auto next = same_host(url, r->head.get("Location")); !next.empty()) return self->get(next, largest, redirects - 1, tell);
+            tell(refusal{r->status == 404 ? not_there : "did_unresolved", url + " answered " + std::to_string(r->status)});
         });
+    }
+
+    // -- what it led to -----------------------------------------------------------------------------------------------------------------
+
+    void answer(const std::string& did, result<found> what) {
+        if (!what && what.error().code == not_there) what = unresolved(what.error().text);
+        std::vector<told> waiting;
+        result<did_document> now = refusal();
+        std::optional<shown_identity> last;
+        {
+            const std::lock_guard hold(guard_);
+            now = keep(did, std::move(what));
+            if (const auto at = known_.find(did); at != known_.end()) last = shown(at->second, now.has_value());
+            if (auto node = asked_.extract(did)) waiting = std::move(node.mapped());
+        }
+        for (const auto& tell : waiting) tell(now, last);
+    }
+    // With the guard held, as the rest.
+    result<did_document> keep(const std::string& did, result<found> what) {
+        const auto at = known_.find(did);
+        if (what && at != known_.end() && what->log) {
+            const auto before = cid::parse(at->second.head);
+            if (before && !what->log->has(*before)) what = refusal{"bad_plc_log", "the directory's log lacks an operation that it had before"};
+        }
+        if (what && what->log && what->log->given_up) { // verified, and the end of it
+            if (at != known_.end()) drop(at);
+            const refusal gone{"did_given_up", did + " was given up"};
+            return remember_miss(did, gone), gone;
+        }
+        if (!what) {
+            if (at == known_.end()) return remember_miss(did, what.error()), what.error();
+            auto& e = at->second;
+            e.asked = options_.now();
+            // Who only made us look again, and while nobody answers, has not made what was verified a moment ago older than it is.
+            if (what.error().code == "did_unresolved" && within(e.good, good_for)) return e.again = false, e.document;
+            e.again = true;
+            e.miss = what.error().code == "did_unresolved" ? what.error() : unresolved("what is said of it now does not verify: " + what.error().text);
+            return *e.miss;
+        }
+        if (at != known_.end()) drop(at);
+        misses_.erase(did);
+        entry e;
+        e.document = std::move(what->document), e.head = what->log ? what->log->head_cid().text() : "";
+        e.good = e.asked = options_.now(), e.bytes = size_of(e.document) + did.size();
+        while (!order_.empty() && (known_.size() >= most_cached || bytes_ + e.bytes > most_cached_bytes)) drop(known_.find(order_.front()));
+        order_.push_back(did);
+        e.place = std::prev(order_.end());
+        bytes_ += e.bytes;
+        return known_.emplace(did, std::move(e)).first->second.document;
+    }
+    void drop(entries::iterator at) {
+        order_.erase(at->second.place);
+        bytes_ -= at->second.bytes;
+        known_.erase(at);
+    }
+    void remember_miss(const std::string& did, refusal why) {
+        if (misses_.size() >= most_misses) misses_.clear(); // of 5 s each: who is asked for next is asked for again
+        misses_.insert_or_assign(did, miss{std::move(why), options_.now()});
     }
 
     http::client& client_;
     options options_;
     std::mutex guard_;
-    cache cache_;
-    std::list<std::string> order_; // oldest first
-    std::unordered_map<std::string, std::vector<teller>> asked_;
+    entries known_;
+    std::list<std::string> order_; // of those, the one verified longest ago first
+    std::size_t bytes_ = 0;
+    std::unordered_map<std::string, miss> misses_;
+    std::unordered_map<std::string, std::vector<told>> asked_;
 };
 
 identity_resolver::identity_resolver(http::client& c, options o) : impl_(std::make_shared<impl>(c, std::move(o))) {}
 identity_resolver::~identity_resolver() = default;
 void identity_resolver::resolve(const std::string& did, teller tell) { impl_->resolve(did, std::move(tell)); }
+void identity_resolver::show(const std::string& did, shower tell) { impl_->show(did, std::move(tell)); }
 void identity_resolver::resolve_handle(const std::string& handle, teller tell) { impl_->resolve_handle(handle, std::move(tell)); }
 void identity_resolver::forget(const std::string& did) { impl_->forget(did); }
 

@@ -1,4 +1,4 @@
-// souk inspect: decodes and verifies any artefact: a record (JSON or DAG-CBOR), a receipt with its seal, an x402 header, a JWT.
+// souk inspect: decodes and verifies any artefact: a record (JSON or DAG-CBOR), a receipt with its seal, an x402 header, a JWT, the log of a did:plc.
 #include <algorithm>
 #include <fstream>
 #include <iostream>
@@ -53,6 +53,7 @@ std::string trimmed(std::string s) {
 std::string kind_of(const std::string& text) {
     const auto t = trimmed(text);
     if (!t.empty() && t.front() == '{') return "record";
+    if (!t.empty() && t.front() == '[') return "plc";
     if (std::count(t.begin(), t.end(), '.') == 2 && t.find_first_of("{ \n") == std::string::npos) return "jwt";
     if (const auto bytes = from_base64(t); bytes && !bytes->empty() && bytes->front() == '{') return "x402";
     return "cbor";
@@ -104,6 +105,8 @@ void signatures(const context& c, const question& q, const value& record, value:
         return document->signing;
     };
     out["signatures"] = said(check_attestation(record, repository, repository, keys));
+    if (const auto* stale = by_node->find("stale"); stale && stale->as<bool>() && *stale->as<bool>())
+        out["keys"] = "as of " + text_of(*by_node, "asOf") + ": they cannot be verified now";
 }
 
 void seal_of(const context& c, const value& record, value::map& out) {
@@ -177,6 +180,35 @@ value inspect_x402(const std::string& text) {
     return value(std::move(out));
 }
 
+// -- identities ---------------------------------------------------------------------------------------------------------------------
+value inspect_plc(const std::string& text) {
+    value::map out;
+    out["kind"] = "log of a did:plc";
+    json_limits limits;
+    limits.bytes = largest;
+    const auto log = from_json(text, json_form::plain, limits);
+    const auto* all = log ? log->as<value::list>() : nullptr;
+    if (!all || all->empty()) return out["BAD"] = log ? "no list of operations" : log.error().text, value(std::move(out));
+    const auto* first = all->front().find("operation");
+    // An audit log names its DID, a bare one makes it.
+    const auto did = first ? text_of(all->front(), "did") : plc::did_of(all->front());
+    const auto h = plc::read_history(did, *log);
+    out["did"] = did;
+    out["form"] = first ? "audit log" : "bare log: when, and what was nullified, is not in it";
+    out["verdict"] = h ? std::string(h->given_up ? "good, and given up" : "good") : "BAD: " + h.error().text + " (" + h.error().code + ')';
+    if (!h) return value(std::move(out));
+    value::list operations;
+    for (const auto& e : h->all) {
+        value::map one{{"cid", e.id.text()}, {"type", e.operation.text("type")}, {"nullified", e.nullified}, {"signed_by", "rotation key " + std::to_string(e.by + 1)}};
+        if (e.at) one["at"] = to_datetime(*e.at);
+        operations.push_back(std::move(one));
+    }
+    out["operations"] = std::move(operations);
+    out["head"] = h->head_cid().text();
+    if (!h->given_up) out["says"] = to_json_document(h->document);
+    return value(std::move(out));
+}
+
 std::string lines(const value& v) {
     std::string out;
     for (const auto& [key, x] : *v.as<value::map>()) out += fmt::format("{:<11} {}\n", key, x.as<std::string>() ? *x.as<std::string>() : to_pretty_json(x, json_form::atproto));
@@ -192,6 +224,8 @@ void inspect(context& c, const question& q) {
         found = inspect_jwt(q, *text);
     } else if (kind == "x402") {
         found = inspect_x402(*text);
+    } else if (kind == "plc") {
+        found = inspect_plc(*text);
     } else {
         const bool json = kind == "record";
         auto v = json ? from_json(*text, json_form::atproto) : decode_dag_cbor(*text);
@@ -209,9 +243,9 @@ void inspect(context& c, const question& q) {
 
 void add_inspect(CLI::App& app, context& c) {
     static question q;
-    auto* s = app.add_subcommand("inspect", "decode and verify a record, a receipt with its seal, an x402 header, a JWT");
+    auto* s = app.add_subcommand("inspect", "decode and verify a record, a receipt with its seal, an x402 header, a JWT, the log of a did:plc");
     s->add_option("file", q.file, "or - for standard input")->required();
-    s->add_option("--as", q.as, "record, cbor, jwt or x402 (default: by its look)")->check(CLI::IsMember({"record", "cbor", "jwt", "x402"}));
+    s->add_option("--as", q.as, "record, cbor, jwt, x402 or plc (default: by its look)")->check(CLI::IsMember({"record", "cbor", "jwt", "x402", "plc"}));
     s->add_option("--repository", q.repository, "DID of the repository that the record lives in (default: its signer's)");
     s->add_option("--jwks", q.jwks, "file with the issuer's keys, for a JWT");
     s->add_flag("--offline", q.offline, "ask nobody: checks everything but whose key it is");

@@ -1,107 +1,9 @@
-#include "loopback.hpp"
-
-#include <atomic>
-#include <map>
-
-#include <souk/backends/http/server.hpp>
-#include <souk/backends/records/identity.hpp>
-#include <souk/backends/tls/authority.hpp>
-#include <souk/messages/bytes.hpp>
-#include <souk/messages/dag_cbor.hpp>
-#include <souk/messages/json.hpp>
+#include "identity_support.hpp"
 
 using namespace souk;
 using namespace loopback;
+using namespace identities;
 using crypto::curve;
-
-namespace {
-
-struct person {
-    crypto::secret rotation = crypto::generate(curve::k256), signing = crypto::generate(curve::k256);
-    crypto::seal_pair seal = crypto::generate_seal_pair();
-    plc::genesis_of about() const {
-        return {crypto::public_of(curve::k256, rotation).value(), crypto::public_of(curve::k256, signing).value(),
-                crypto::seal_did_key(seal.public32), "alice.example", "https://alice.example"};
-    }
-};
-
-value signed_by(value::map operation, const crypto::secret& key) {
-    operation.erase("sig");
-    operation.emplace("sig", to_base64url(crypto::sign(curve::k256, key, encode_dag_cbor(operation)).value()));
-    return operation;
-}
-value::map changed(const value& before, const std::string& handle) {
-    auto next = *before.as<value::map>();
-    next["alsoKnownAs"] = value::list{"at://" + handle};
-    next["prev"] = cid_of(before).text();
-    return next;
-}
-template <class T>
-std::string code_of(const result<T>& r) {
-    return r ? "fine" : r.error().code;
-}
-
-// The hosts of some identities: a door with TLS, and what each path answers.
-struct hosts {
-    directory home;
-    std::mutex guard;
-    std::map<std::string, http::response> pages; // "host/path"
-    std::atomic<int> asked{0};
-    std::unique_ptr<http::server> door;
-    http::client_options trust;
-
-    hosts() {
-        const auto authority = tls::make_authority("Test CA");
-        const auto leaf = tls::issue(authority, {"hosts", {"alice.example", "bob.example", "plc.example"}, {}});
-        tls::write_secret(home / "ca.pem", authority.certificate);
-        tls::write_secret(home / "pem", leaf.certificate);
-        tls::write_secret(home / "key", leaf.key);
-        http::server_options o;
-        o.certificate = home / "pem", o.key = home / "key";
-        http::handler h;
-        h.answer = [this](http::request r, http::responder tell) {
-            ++asked;
-            const std::lock_guard hold(guard);
-            const auto at = pages.find(std::string(r.head.get("Host")) + r.path);
-            tell(at == pages.end() ? http::response{404, {}, ""} : at->second);
-        };
-        door = std::make_unique<http::server>(o, h);
-        trust.ca_file = home / "ca.pem";
-        for (const auto* name : {"alice.example", "bob.example", "plc.example"})
-            trust.hosts[name] = "127.0.0.1:" + std::to_string(door->port());
-    }
-    void serve(const std::string& where, std::string body, unsigned status = 200) {
-        const std::lock_guard hold(guard);
-        pages[where] = {status, {}, std::move(body)};
-    }
-};
-
-struct resolving {
-    hosts net;
-    std::atomic<std::int64_t> ms{1'000'000};
-    http::client client{net.trust};
-    identity_resolver resolver{client, {"https://plc.example", [this] { return instant(std::chrono::milliseconds(ms.load())); }}};
-    result<did_document> resolve(const std::string& did) {
-        inbox<result<did_document>> told;
-        resolver.resolve(did, [&](auto r) { told.put(std::move(r)); });
-        return told.take();
-    }
-    result<did_document> handle(const std::string& name) {
-        inbox<result<did_document>> told;
-        resolver.resolve_handle(name, [&](auto r) { told.put(std::move(r)); });
-        return told.take();
-    }
-};
-
-did_document document_for(const std::string& did, const person& who) {
-    return {did,
-            {"alice.example"},
-            {crypto::public_of(curve::k256, who.signing).value()},
-            crypto::seal_did_key(who.seal.public32),
-            "https://alice.example"};
-}
-
-} // namespace
 
 TEST_SUITE("identity") {
 
@@ -139,71 +41,6 @@ TEST_CASE("a document about another, or with another's keys in it, is not believ
     CHECK(code_of(read_document(json, d.did)) == "bad_did_document");
     json["service"] = "none";
     CHECK(code_of(read_document(json, d.did)) == "bad_did_document");
-}
-
-TEST_CASE("did:plc: the log certifies itself") {
-    const person alice, eve;
-    const auto genesis = plc::genesis(alice.about(), alice.rotation);
-    const auto did = plc::did_of(genesis);
-    CHECK(did.starts_with("did:plc:"));
-    CHECK(did.size() == 32);
-    auto d = plc::verify_log(did, value::list{genesis});
-    REQUIRE(d);
-    CHECK(d->handles == std::vector<std::string>{"alice.example"});
-    CHECK(d->signing == std::vector{alice.about().signing});
-    CHECK(d->seal_key == alice.about().seal_key);
-    CHECK(d->pds == "https://alice.example");
-    // JSON on the way changes nothing.
-    CHECK(plc::verify_log(did, from_json(to_json(value::list{genesis})).value()));
-
-    const auto next = signed_by(changed(genesis, "alice.new.example"), alice.rotation);
-    d = plc::verify_log(did, value::list{genesis, next});
-    REQUIRE(d);
-    CHECK(d->handles == std::vector<std::string>{"alice.new.example"});
-
-    const auto refused = [&](value::list log) { return code_of(plc::verify_log(did, log)) == "bad_plc_log"; };
-    CHECK(refused({}));
-    CHECK(refused({next}));                                                              // no beginning
-    CHECK(refused({genesis, genesis}));                                                  // does not follow
-    CHECK(refused({genesis, signed_by(changed(genesis, "eve.example"), eve.rotation)})); // not her key
-    CHECK(refused({genesis, signed_by(changed(next, "eve.example"), alice.rotation)})); // follows another
-    CHECK(refused({plc::genesis(eve.about(), eve.rotation)}));                           // another's DID
-    auto tampered = *genesis.as<value::map>();
-    tampered["alsoKnownAs"] = value::list{"at://eve.example"};
-    CHECK(refused({tampered}));
-    // A key that a later operation took away counts no more.
-    auto moved = changed(genesis, "alice.example");
-    moved["rotationKeys"] = value::list{eve.about().rotation.did_key()};
-    const auto away = signed_by(moved, alice.rotation);
-    CHECK(plc::verify_log(did, value::list{genesis, away}));
-    CHECK(refused({genesis, away, signed_by(changed(away, "alice.example"), alice.rotation)}));
-    CHECK(plc::verify_log(did, value::list{genesis, away, signed_by(changed(away, "alice.example"), eve.rotation)}));
-    // Given up.
-    const auto stone = signed_by({{"type", "plc_tombstone"}, {"prev", cid_of(genesis).text()}}, alice.rotation);
-    CHECK(refused({genesis, stone}));
-}
-
-TEST_CASE("did:plc: a log that the reference server wrote verifies, and no other DID's") {
-    const auto log = from_json(tls::read_file(SOUK_TEST_DATA "/plc/reference-server-log.json")).value();
-    const auto d = plc::verify_log("did:plc:cbgihy4rjgcpmrlgnjlndyuk", log);
-    REQUIRE(d);
-    CHECK(d->handles == std::vector<std::string>{"alice.test"});
-    CHECK(d->pds == "http://localhost:2583");
-    CHECK(d->signing.at(0).did_key() == "did:key:zQ3shXgfkn6aSX4vzwg2U9Bd33XQi9tKBiFKUcQ3kgNqUBbbz");
-    CHECK(code_of(plc::verify_log("did:plc:cbgihy4rjgcpmrlgnjlndyux", log)) == "bad_plc_log");
-}
-
-TEST_CASE("did:plc: the legacy first operation still counts") {
-    const person old;
-    const value::map create{
-        {"type", "create"},        {"signingKey", old.about().signing.did_key()}, {"recoveryKey", old.about().rotation.did_key()},
-        {"handle", "old.example"}, {"service", "https://old.example/"},           {"prev", null_t{}}};
-    const auto genesis = signed_by(create, old.signing); // either key may
-    const auto d = plc::verify_log(plc::did_of(genesis), value::list{genesis});
-    REQUIRE(d);
-    CHECK(d->handles == std::vector<std::string>{"old.example"});
-    CHECK(d->pds == "https://old.example");
-    CHECK(d->signing == std::vector{old.about().signing});
 }
 
 TEST_CASE("did:key is its own document") {
@@ -284,16 +121,164 @@ TEST_CASE("documents are cached for a while, misses for less, and asked for once
     CHECK(r.net.asked == 4);
 }
 
-TEST_CASE("a handle counts when the DID claims it in turn") {
+TEST_CASE("what was verified may be shown for a day, and is never acted upon once it is stale") {
+    resolving r;
+    const person alice;
+    const std::string did = "did:web:alice.example";
+    CHECK(code_of(r.show(did)) == "did_unresolved"); // nothing was ever known
+    r.net.serve("alice.example/.well-known/did.json", to_json(to_json_document(document_for(did, alice))));
+    r.ms += 6'000;
+    auto shown = r.show(did);
+    REQUIRE(shown);
+    CHECK_FALSE(shown->stale);
+    const auto verified = shown->as_of;
+    CHECK(verified == instant(std::chrono::milliseconds(r.ms)));
+    for (const auto& [status, body] : {std::pair{503U, std::string()}, {200U, std::string("{}")}, {200U, std::string("nonsense")}}) { // gone, and forged
+        r.net.serve("alice.example/.well-known/did.json", body, status);
+        r.ms += 301'000;
+        CHECK(code_of(r.resolve(did)) == "did_unresolved");
+        shown = r.show(did);
+        REQUIRE(shown);
+        CHECK(shown->stale);
+        CHECK(shown->as_of == verified);
+        CHECK(shown->document.signing == document_for(did, alice).signing);
+    }
+    r.ms += 24 * 3'600'000;
+    CHECK(code_of(r.show(did)) == "did_unresolved");
+    r.net.serve("alice.example/.well-known/did.json", to_json(to_json_document(document_for(did, alice))));
+    r.ms += 6'000;
+    REQUIRE(r.resolve(did));
+    CHECK_FALSE(r.show(did)->stale);
+}
+
+TEST_CASE("being asked to look again stops nobody while nothing answers, and does where what is said does not verify") {
+    resolving r;
+    const person alice;
+    const std::string did = "did:web:alice.example";
+    r.net.serve("alice.example/.well-known/did.json", to_json(to_json_document(document_for(did, alice))));
+    REQUIRE(r.resolve(did));
+    r.ms += 6'000;
+    r.net.serve("alice.example/.well-known/did.json", "", 503);
+    r.resolver.forget(did);
+    REQUIRE(r.resolve(did)); // six seconds old, and nobody denies it
+    CHECK(r.net.asked == 2);
+    r.net.serve("alice.example/.well-known/did.json", "{\"id\":\"did:web:eve.example\"}");
+    r.ms += 6'000;
+    r.resolver.forget(did);
+    CHECK(code_of(r.resolve(did)) == "did_unresolved");
+    CHECK(code_of(r.resolve(did)) == "did_unresolved");
+    CHECK(r.net.asked == 3);
+    CHECK(r.show(did)->stale);
+    r.net.serve("alice.example/.well-known/did.json", to_json(to_json_document(document_for(did, alice))));
+    r.ms += 6'000;
+    REQUIRE(r.resolve(did));
+}
+
+TEST_CASE("a clock that was set back makes nothing fresh") {
+    resolving r;
+    const person alice;
+    const std::string did = "did:web:alice.example";
+    r.net.serve("alice.example/.well-known/did.json", to_json(to_json_document(document_for(did, alice))));
+    REQUIRE(r.resolve(did));
+    r.ms -= 500'000;
+    r.net.serve("alice.example/.well-known/did.json", "", 503);
+    CHECK(code_of(r.resolve(did)) == "did_unresolved");
+}
+
+TEST_CASE("a directory that forgets an operation is not believed, one that tells of a nullification is") {
+    resolving r;
+    const person alice, top;
+    auto about = alice.about();
+    about.recovery = {top.about().rotation.did_key()};
+    const auto genesis = plc::genesis(about, alice.rotation);
+    const auto did = plc::did_of(genesis);
+    const value next = signed_by(changed(genesis, "eve.example"), alice.rotation), back = signed_by(changed(genesis, "safe.example"), top.rotation);
+    const auto tell = [&](std::vector<std::pair<value, bool>> all) {
+        value::list log;
+        for (auto& [operation, nullified] : all)
+            log.push_back(value::map{{"did", did}, {"operation", operation}, {"cid", cid_of(operation).text()}, {"nullified", nullified}, {"createdAt", "2026-01-01T00:00:00.000Z"}});
+        r.net.serve("plc.example/" + did + "/log/audit", to_json(log));
+    };
+    tell({{genesis, false}, {next, false}});
+    CHECK(r.resolve(did)->handles == std::vector<std::string>{"eve.example"});
+    r.ms += 301'000;
+    tell({{genesis, false}});
+    CHECK(code_of(r.resolve(did)) == "did_unresolved");
+    CHECK(r.show(did)->document.handles == std::vector<std::string>{"eve.example"});
+    r.ms += 6'000;
+    tell({{genesis, false}, {next, true}, {back, false}});
+    CHECK(r.resolve(did)->handles == std::vector<std::string>{"safe.example"});
+    r.ms += 301'000; // the bare log says nothing of it
+    r.net.serve("plc.example/" + did + "/log/audit", "", 404);
+    r.net.serve("plc.example/" + did + "/log", to_json(value::list{genesis, next}));
+    CHECK(code_of(r.resolve(did)) == "did_unresolved");
+    r.ms += 6'000;
+    tell({{genesis, false}, {next, true}, {back, false}, {plc::tombstone(back, top.rotation).value(), false}});
+    CHECK(code_of(r.resolve(did)) == "did_given_up");
+    CHECK(code_of(r.show(did)) == "did_given_up"); // verified: nothing of it is shown any more
+}
+
+TEST_CASE("nonsense displaces nobody, and what is too large is not read") {
     resolving r;
     const person alice;
     r.net.serve("alice.example/.well-known/did.json", to_json(to_json_document(document_for("did:web:alice.example", alice))));
-    r.net.serve("alice.example/.well-known/atproto-did", "did:web:alice.example\n");
-    r.net.serve("bob.example/.well-known/atproto-did", "did:web:alice.example");
-    CHECK(r.handle("alice.example")->did == "did:web:alice.example");
-    CHECK(code_of(r.handle("bob.example")) == "handle_not_claimed");
-    CHECK(code_of(r.handle("plc.example")) == "did_unresolved");
-    CHECK(code_of(r.handle("not a handle")) == "bad_handle");
+    REQUIRE(r.resolve("did:web:alice.example"));
+    for (int i = 0; i < 12'000; ++i) CHECK(code_of(r.resolve("did:nonsense:" + std::to_string(i))) == "bad_did");
+    CHECK(code_of(r.resolve("did:" + std::string(5'000, 'x'))) == "bad_did");
+    REQUIRE(r.resolve("did:web:alice.example"));
+    CHECK(r.net.asked == 1);
+    const auto did = plc::did_of(plc::genesis(alice.about(), alice.rotation));
+    r.net.serve("plc.example/" + did + "/log/audit", '[' + std::string(3 << 20, ' ') + ']');
+    CHECK(code_of(r.resolve(did)) == "did_unresolved");
+    r.net.serve("plc.example/" + did + "/log/audit", std::string(200'000, '['));
+    r.ms += 6'000;
+    CHECK(code_of(r.resolve(did)) == "bad_plc_log");
+}
+
+TEST_CASE("nobody else is asked who we are") {
+    hosts net;
+    http::client client(net.trust);
+    const person alice;
+    identity_resolver::options o;
+    o.own = document_for("did:web:alice.example", alice);
+    identity_resolver resolver(client, o);
+    inbox<result<did_document>> told;
+    resolver.resolve("did:web:alice.example", [&](auto d) { told.put(std::move(d)); });
+    CHECK(told.take()->handles == o.own->handles);
+    CHECK(net.asked == 0);
+}
+
+TEST_CASE("did:web: redirections are followed within the host, thrice") {
+    resolving r;
+    const person alice;
+    const auto document = to_json(to_json_document(document_for("did:web:alice.example", alice)));
+    const auto fetch = [&] {
+        r.ms += 301'000;
+        return code_of(r.resolve("did:web:alice.example"));
+    };
+    r.net.serve("alice.example/3", document);
+    r.net.lead("alice.example/.well-known/did.json", "/1"), r.net.lead("alice.example/1", "https://alice.example/2"), r.net.lead("alice.example/2", "/3");
+    CHECK(fetch() == "fine");
+    r.net.lead("alice.example/3", "/4"), r.net.serve("alice.example/4", document);
+    CHECK(fetch() == "did_unresolved");
+    r.net.serve("bob.example/3", document);
+    for (const auto* away : {"https://bob.example/3", "//bob.example/3", "http://alice.example/3", "https://alice.example:444/3", "https://alice.example.evil/3", ""}) {
+        CAPTURE(away);
+        r.net.lead("alice.example/.well-known/did.json", away);
+        CHECK(fetch() == "did_unresolved");
+    }
+}
+
+TEST_CASE("did:web: an address is no host, and a document too large is none") {
+    resolving r;
+    for (const auto* did : {"did:web:127.0.0.1", "did:web:localhost", "did:web:localhost%3A8080", "did:web:alice.example%3A0", "did:web:alice.example%3A070", "did:web:alice.example%3A65536",
+                            "did:web:alice.example%3A", "did:web:-a.example", "did:web:alice.example:a:.", "did:web:a"}) {
+        CAPTURE(did);
+        CHECK(code_of(r.resolve(did)) == "bad_did");
+    }
+    CHECK(r.net.asked == 0);
+    r.net.serve("alice.example/.well-known/did.json", std::string(300 * 1024, ' '));
+    CHECK(code_of(r.resolve("did:web:alice.example")) == "did_unresolved");
 }
 
 TEST_CASE("whoever waits is told, even when resolver and client go first") {
