@@ -67,7 +67,7 @@ struct reader {
     }
     void identity(toml_table t) {
         t.text("method", c.identity);
-        if (c.identity != "plc" && c.identity != "web" && c.identity != "none") t.fail("method", "expected plc, web or none");
+        if (c.identity != "plc" && c.identity != "web" && c.identity != "account" && c.identity != "none") t.fail("method", "expected plc, web, account or none");
         t.text("handle", c.handle);
         if (!c.handle.empty() && !is_handle(c.handle)) t.fail("handle", "expected a domain name, found \"" + c.handle + '"');
         t.flag("publish", c.publish), t.flag("seal", c.seal);
@@ -84,6 +84,15 @@ struct reader {
                 t.fail("services", "expected id = \"Type https://...\" for " + id + ", which is not atproto_pds");
             c.services[id] = {text.substr(0, blank), url};
         }
+        t.done();
+    }
+    void pds(toml_table t) {
+        t.text("host", c.pds_host), t.text("identifier", c.pds_identifier);
+        while (c.pds_host.ends_with('/')) c.pds_host.pop_back();
+        if (!c.pds_host.starts_with("https://") && !c.pds_host.starts_with("http://localhost") && !c.pds_host.starts_with("http://127.0.0.1"))
+            t.fail("host", "expected https://HOST of the account, found \"" + c.pds_host + '"');
+        path(t, "password", c.pds_password);
+        c.pds_look_every = std::chrono::seconds{t.number("look_every", 1, 3600).value_or(15)};
         t.done();
     }
     void door(toml_table t) {
@@ -171,6 +180,7 @@ struct reader {
         if (!n) t.fail("node", "expected a [node] table with the node's name and roles");
         node(*n);
         if (auto x = t.table("identity")) identity(*x);
+        if (auto x = t.table("pds")) pds(*x);
         if (auto x = t.table("door")) door(*x);
         if (auto x = t.table("network")) network(*x);
         if (auto x = t.table("cluster")) cluster(*x);
@@ -184,7 +194,11 @@ struct reader {
         if (auto x = t.table("launcher")) launcher(*x);
         if (auto x = t.table("broker")) broker(*x);
         t.done();
-        if (c.identity != "none" && (!c.door || c.public_url.empty())) t.fail("identity", "an identity needs a [door] with `listen` and `public`");
+        const bool hosted = c.identity == "account";
+        if (c.identity != "none" && !hosted && (!c.door || c.public_url.empty())) t.fail("identity", "an identity needs a [door] with `listen` and `public`");
+        if (hosted == c.pds_host.empty()) t.fail("pds", hosted ? "an account needs a [pds] with its `host`" : "a [pds] is for [identity] method = \"account\"");
+        if (c.pds_identifier.empty()) c.pds_identifier = c.handle;
+        if (hosted && c.pds_identifier.empty()) t.fail("identity", "an account needs a `handle`");
     }
 };
 

@@ -32,12 +32,17 @@ struct node_config {
     std::chrono::days keep_facts{30};   // of what rests or has ended; then only what they led to
 
     // [identity]
-    std::string identity = "none";      // plc, web, none
+    std::string identity = "none";      // plc, web, account, none
     std::string handle;
     bool publish = false;               // tell the directory of a did:plc: what is told there stays
     bool seal = true;                   // name the key that receipts are sealed to; a directory of old takes no such key
     std::vector<std::string> recovery;  // did:keys that outrank the node's own rotation key, the most powerful first
     std::map<std::string, std::pair<std::string, std::string>> services; // of the document: id -> type, https URL
+
+    // [pds]: an account at somebody else's host, where [identity] says "account"
+    std::string pds_host, pds_identifier;
+    std::filesystem::path pds_password;
+    std::chrono::seconds pds_look_every{15};
 
     // [door]
     std::optional<endpoint> door;

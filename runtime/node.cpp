@@ -25,6 +25,7 @@
 #include <souk/backends/tunnel/broker.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/json.hpp>
+#include <souk/runtime/account.hpp>
 #include <souk/runtime/clock.hpp>
 #include <souk/runtime/cluster/cluster.hpp>
 #include <souk/runtime/cluster/enrolment.hpp>
@@ -54,6 +55,14 @@ struct who { // this node on the open network
 
 who identify(const node_config& c, const keyring& keys) {
     who w;
+    if (c.identity == "account") { // its document is the network's to tell; this is what is known without asking
+        const auto known = account_of(c);
+        if (!known) throw std::runtime_error("there is no account at " + c.pds_host + " yet: souk --node " + c.directory.string() + " account create, or account login");
+        w.document.did = known->did, w.document.pds = c.pds_host;
+        if (!known->handle.empty()) w.document.handles = {known->handle};
+        w.document.signing = {keys.signing_public()};
+        return w;
+    }
     const auto seal = c.seal ? crypto::seal_did_key(keys.seal().public32) : std::string();
     if (c.identity == "plc") {
         plc::genesis_of says{keys.rotation_public(), keys.signing_public(), seal, c.handle, c.public_url, c.recovery, c.services};
@@ -177,16 +186,16 @@ private:
         if (c_.identity != "none") {
             self_ = identify(c_, *keys_);
             if (const auto why = trouble_of(self_, *keys_); !why.empty()) spdlog::error("{}: {}: {}", c_.name, self_.document.did, why);
-            own_ = open_repository(c_.directory / "records.db", self_.document.did, keys_->signing().copy());
         }
         web_options_.ca_file = c_.authority, web_options_.hosts = c_.hosts, web_options_.allow_private = c_.allow_private;
         web_ = std::make_unique<http::client>(web_options_);
         if (c_.dns != "none") names_ = make_txt_lookup(c_.dns == "system" ? "" : c_.dns);
         identity_resolver::options who;
         who.plc_directory = c_.plc_directory, who.now = now_, who.names = names_.get(), who.development = c_.allow_private;
-        if (own_) who.own = self_.document;
+        if (!self_.document.did.empty() && c_.identity != "account") who.own = self_.document;
         for (const auto& [name, address] : c_.hosts) who.local.insert(name);
         identities_ = std::make_unique<identity_resolver>(*web_, std::move(who));
+        open_records();
         if (own_) network_ = make_record_network(*own_, *identities_, *web_);
         log_ = std::make_unique<sqlite_journal>(c_.directory / "journal.db");
         open_rail();
@@ -199,6 +208,7 @@ private:
         start_watches();
     }
     void shut_down() {
+        if (hosted_) hosted_->close(); // roles are answered while there still are roles
         if (feed_) feed_->close(); // before the watches: one may be waiting to hand something over
         watches_.clear(), relays_.clear();
         feed_.reset();
@@ -210,6 +220,34 @@ private:
         const auto drop = [](auto&... handles) { ((handles = std::decay_t<decltype(handles)>{}), ...); }; // else the system waits for them
         drop(signer_, policy_, payments_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
         cluster_.reset();
+    }
+
+    // Embedded, or in an account elsewhere: to the roles it is the same.
+    void open_records() {
+        if (c_.identity == "none") return;
+        const bool hosted = c_.identity == "account";
+        auto kept = open_repository(c_.directory / (hosted ? "copy.db" : "records.db"), self_.document.did, keys_->signing().copy());
+        if (!hosted) return shown_ = kept.get(), own_ = std::move(kept), void();
+        tokens_ = session_file(c_);
+        pds::remote_options o;
+        o.collections = copied_collections(), o.look_every = c_.pds_look_every, o.now = now_;
+        o.current_for = std::max<std::chrono::milliseconds>(o.current_for, 3 * o.look_every);
+        o.state = [this](bool up, const std::string& why) {
+            if (up) spdlog::info("{}: the account at {} is reached", c_.name, c_.pds_host), check_own_key();
+            else spdlog::warn("{}: the account at {} is not reached; what is to be published waits: {}", c_.name, c_.pds_host, why);
+        };
+        auto session = std::make_unique<pds::session>(*web_, login_of(c_, self_.document.did), *tokens_, now_);
+        auto remote = pds::open_remote_repository(std::move(kept), std::make_unique<pds::outbox>(c_.directory / "outbox.db"), std::move(session), std::move(o));
+        hosted_ = remote.get(), shown_ = &remote->copy(), own_ = std::move(remote);
+        // What was said before is needed to go on from: the first time it can only be had from the host.
+        if (!hosted_->wait_until_current(20s) && own_->collections().empty())
+            throw std::runtime_error("the account at " + c_.pds_host + " is not reached, and nothing is known of it here yet: " + hosted_->state().why);
+    }
+    void check_own_key() {
+        identities_->resolve(self_.document.did, [name = c_.name, key = keys_->signing_public()](const result<did_document>& d) {
+            if (d && std::find(d->signing.begin(), d->signing.end(), key) == d->signing.end())
+                spdlog::error("{}: {} does not name this node's key: nobody will believe what it signs. Next: souk account bind", name, d->did);
+        });
     }
 
     on_trouble trouble() const {
@@ -380,7 +418,8 @@ private:
         if (c_.door) {
             door_parts p;
             p.sys = sys_.get(), p.now = now_, p.public_url = c_.public_url, p.did = self_.document.did, p.keys = keys_.get(), p.own = own_.get();
-            if (own_) p.records.emplace(repository_door{*own_, [d = self_.document] { return d; }, self_.account ? self_.account->own().audit() : value()});
+            if (own_) p.records.emplace(repository_door{*shown_, [d = self_.document] { return d; }, self_.account ? self_.account->own().audit() : value()});
+            if (hosted_) p.records->commits = false; // its host signs them
             p.identities = identities_.get(), p.bidder = bidder_, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = ledger_.get();
             if (fs::exists(c_.cluster_directory / "authority.key")) p.enrolment = c_.cluster_directory;
             http::server_options o;
@@ -417,6 +456,11 @@ private:
             const auto n = cluster_->so_far();
             m["cluster"] = value::map{{"refused_handshakes", n.refused_handshakes}, {"refused_names", n.refused_names}, {"refused_frames", n.refused_frames},
                                       {"lost_links", n.lost_links}, {"failed_requests", n.failed_requests}};
+        }
+        if (hosted_) {
+            const auto s = hosted_->state();
+            m["account"] = value::map{{"host", c_.pds_host}, {"up", s.up}, {"why", s.why}, {"waiting", static_cast<std::int64_t>(s.waiting)}, {"written", static_cast<std::int64_t>(s.written)},
+                                      {"adopted", static_cast<std::int64_t>(s.adopted)}, {"conflicts", static_cast<std::int64_t>(s.conflicts)}};
         }
         const auto written = log_->so_far();
         m["journal"] = value::map{{"facts", written.events}, {"transactions", written.transactions}};
@@ -477,7 +521,7 @@ private:
     void ask_to_crawl(const std::string& host) {
         auto us = c_.public_url;
         if (const auto scheme = us.find("://"); scheme != us.npos) us.erase(0, scheme + 3);
-        if (!own_ || us.empty()) return;
+        if (!own_ || hosted_ || us.empty()) return;
         http::call c;
         c.method = "POST", c.url = host + "/xrpc/com.atproto.sync.requestCrawl", c.body = to_json(value::map{{"hostname", us}});
         c.head.set("Content-Type", "application/json");
@@ -490,11 +534,14 @@ private:
     std::function<instant()> now_;
     std::unique_ptr<keyring> keys_;
     who self_;
-    std::unique_ptr<synced_repository> own_;
     http::client_options web_options_;
     std::unique_ptr<http::client> web_;
     std::unique_ptr<txt_lookup> names_;
     std::unique_ptr<identity_resolver> identities_;
+    std::unique_ptr<kept_file> tokens_;
+    std::unique_ptr<repository> own_;
+    pds::remote_repository* hosted_ = nullptr; // own_, where it is that
+    synced_repository* shown_ = nullptr;       // what the door shows of it
     std::unique_ptr<record_network> network_;
     std::unique_ptr<sqlite_journal> log_;
     std::unique_ptr<kept_file> grants_;

@@ -78,15 +78,16 @@ public:
         clerk_ = std::thread([this] { keep_until_stopped(); });
         sender_ = std::thread([this] { send_until_stopped(); });
     }
-    ~remote() override {
+    ~remote() override { close(); }
+    void close() override {
         {
             const std::lock_guard hold(guard_);
-            stopped_ = true;
+            if (std::exchange(stopped_, true)) return;
         }
         moved_.notify_all();
         host_->stop();
         clerk_.join(), sender_.join();
-        for (auto& [id, p] : waiting_) p.of->settle(p.at, refusal{"pds_stopped", "this node stops; it is published when it runs again"});
+        for (auto& [id, p] : std::exchange(waiting_, {})) p.of->settle(p.at, refusal{"pds_stopped", "this node stops; it is published when it runs again"});
     }
 
     const std::string& did() const override { return did_; }
@@ -136,15 +137,17 @@ private:
     void hand_in(std::vector<record_write> all, written then, std::shared_ptr<std::promise<void>> kept) {
         if (all.empty()) return then({});
         auto u = std::make_shared<unit>(std::move(all), std::move(then), std::move(kept));
+        bool open = true;
         {
             const std::lock_guard hold(guard_);
-            if (!stopped_ && queue_.size() < most_waiting_units) {
+            open = !stopped_;
+            if (open && queue_.size() < most_waiting_units) {
                 queue_.push_back(std::move(u));
                 moved_.notify_all();
                 return;
             }
         }
-        for (std::size_t i = 0; i < u->writes.size(); ++i) u->settle(i, refusal{"outbox_full", "too much waits for the account's host already"});
+        for (std::size_t i = 0; i < u->writes.size(); ++i) u->settle(i, open ? refusal{"outbox_full", "too much waits for the account's host already"} : refusal{"pds_stopped", "this node stops"});
     }
     result<stored_record> wait_for(record_write what) {
         const auto said = std::make_shared<std::promise<result<stored_record>>>();

@@ -32,6 +32,7 @@ class remote_repository : public repository {
 public:
     virtual remote_state state() const = 0;
     virtual bool wait_until_current(std::chrono::milliseconds) = 0; // for a start
+    virtual void close() = 0; // what is under way is answered ("pds_stopped") and goes on in the next run; nothing is taken any more
     virtual synced_repository& copy() = 0; // to show; its commits are nobody's
 };
 

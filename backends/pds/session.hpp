@@ -46,6 +46,7 @@ public:
     //   nothing was done;  "pds_unknown": it may have been done, or may yet be.
     result<reply> call(const request&);
     result<void> log_in(); // unless it is; to try a password
+    void try_again() { next_login_ = {}; } // something has changed since a login was refused
     const std::string& did() const { return did_; } // once logged in
     instant paused_until() const { return paused_until_; }
     void stop(); // calls under way and later ones end: "pds_stopped"

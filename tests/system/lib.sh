@@ -19,7 +19,7 @@ export LSAN_OPTIONS=suppressions=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd
 check() { # check WHAT CONDITION...
     count=$((count + 1))
     local what=$1; shift
-    if "$@"; then echo "ok      $what"; else failed=$((failed + 1)); echo "FAILED  $what"; fi
+    if "$@"; then echo "ok      $what"; else failed=$((failed + 1)); echo "FAILED  $what"; return 1; fi
 }
 verdict() { # what sanitizers say of a process they say when it ends
     kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null
