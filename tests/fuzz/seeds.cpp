@@ -206,5 +206,5 @@ void repositories() {
 int main(int argc, char** argv) {
     if (argc != 2) return std::cerr << "usage: fuzz_seeds DIRECTORY\n", 2;
     out = argv[1];
-    records(), payments(), names(), tokens(), permissions(), frames(), configurations(), entries(), repositories();
+    records(), payments(), names(), tokens(), permissions(), frames(), configurations(), policies(), entries(), repositories();
 }
