@@ -85,6 +85,13 @@ using signer_actor = typed_actor<
 
 // -- policy -----------------------------------------------------------------------------------------------------------------
 
+struct dealings { // what somebody did with the contracts that he had with this node before
+    std::int64_t honoured = 0; // paid, and delivered with a receipt
+    std::int64_t broken = 0;   // paid, never delivered, and not all of it came back
+    std::vector<strong_ref> evidence; // the newest receipts and accepts
+};
+BOOST_DESCRIBE_STRUCT(dealings, (), (honoured, broken, evidence))
+
 struct policy_question {
     std::string perspective;       // "requester": may this bid win; "bidder": shall I bid on this
     std::string subject;           // DID of the other side
@@ -94,13 +101,16 @@ struct policy_question {
     std::optional<place> wanted, offered;
     std::string tier, wanted_tier;
     instant expires;               // of the bid or the request
-    std::vector<std::string> rules; // names, in order; empty: the node's own
+    std::vector<std::string> rules; // texts (docs/operations.md), in order; empty: the node's own
+    std::string rfp_uri, bid_uri;
+    std::optional<dealings> history; // none: whoever asks keeps none
+    std::optional<instant> as_of;    // judged as if it were then, on what is known now; none: now
 };
-BOOST_DESCRIBE_STRUCT(policy_question, (), (perspective, subject, rfp_cid, bid_cid, price, ceiling, slice, wanted, offered, tier, wanted_tier, expires, rules))
+BOOST_DESCRIBE_STRUCT(policy_question, (), (perspective, subject, rfp_cid, bid_cid, price, ceiling, slice, wanted, offered, tier, wanted_tier, expires, rules, rfp_uri, bid_uri, history, as_of))
 
 struct policy_step { // what one rule said
     std::string rule;
-    std::string said;     // "pass", "reject", "amend"
+    std::string said;     // "pass", "reject", "amend", "wait"; "skipped": one before it decided
     std::string reason;
     std::vector<strong_ref> evidence;
 };
@@ -115,25 +125,34 @@ struct policy_verdict {
 BOOST_DESCRIBE_STRUCT(policy_verdict, (), (allowed, wait, reason, steps))
 
 struct trust_query {
-    std::string did; // "": everyone known
+    std::string did;         // "": everyone known
+    std::int64_t depth = 0;  // steps that are looked at, up to 8; 0: as far as the node's rules look
 };
-BOOST_DESCRIBE_STRUCT(trust_query, (), (did))
+BOOST_DESCRIBE_STRUCT(trust_query, (), (did, depth))
 struct trust_mark {
     std::string by, about, kind, reason;
     strong_ref record;
+    std::int64_t weight = 100;      // of a vouch, percent
+    std::optional<instant> expires; // says nothing from then on
 };
-BOOST_DESCRIBE_STRUCT(trust_mark, (), (by, about, kind, reason, record))
+BOOST_DESCRIBE_STRUCT(trust_mark, (), (by, about, kind, reason, record, weight, expires))
+struct unread_marks { // somebody whose records could not be read, or not all
+    std::string did, why;
+};
+BOOST_DESCRIBE_STRUCT(unread_marks, (), (did, why))
 struct trust_view {
-    std::vector<trust_mark> marks;
+    std::vector<trust_mark> marks; // about one person: all on the ways to him, and what is said of and by him
+    std::string self;              // from whose side
+    std::vector<unread_marks> unread;
 };
-BOOST_DESCRIBE_STRUCT(trust_view, (), (marks))
+BOOST_DESCRIBE_STRUCT(trust_view, (), (marks, self, unread))
 
 using policy_actor = typed_actor<
     // Runs the chain of rules over one candidate; every step explains itself.
     caf::result<policy_verdict>(policy_question),
     // Who vouches for or denounces whom, as far as this node has looked.
     caf::result<trust_view>(trust_query),
-    // A vouch or denouncement was written: what was concluded from older ones is forgotten.
+    // A vouch, denouncement or association was written or (no CID) removed: what was read of its author before is forgotten.
     caf::result<void>(record_note)>;
 
 // -- requester --------------------------------------------------------------------------------------------------------------
@@ -159,8 +178,11 @@ struct bid_view {
 };
 BOOST_DESCRIBE_STRUCT(bid_view, (), (bidder, uri, cid, price, amount, slice, tier, judged, allowed, chosen, reason, steps))
 
-struct bids_query { std::string id; };
-BOOST_DESCRIBE_STRUCT(bids_query, (), (id))
+struct bids_query {
+    std::string id;
+    std::vector<std::string> rules; // judged by these instead, on what is known now, as of when they were judged; nothing is changed by it
+};
+BOOST_DESCRIBE_STRUCT(bids_query, (), (id, rules))
 struct bids_view {
     std::string rfp_uri, rfp_cid;
     std::vector<bid_view> bids;
@@ -183,7 +205,7 @@ using requester_actor = typed_actor<
     caf::result<kept>(contract_order),
     // Purchases, newest first.
     caf::result<contract_list>(contract_query),
-    // The bids on one, each with its verdict.
+    // The bids on one, each with its verdict; or with what other rules would have said.
     caf::result<bids_view>(bids_query),
     // How to get into its machine; opened from the receipt's seal on request, kept nowhere in the clear.
     caf::result<access_view>(access_query),

@@ -100,6 +100,8 @@ struct vouch { // key: the DID of whom it is about
     std::optional<std::string> kind; // "vouch" (default) or "denounce"
     std::optional<std::string> reason;
     std::string createdAt;
+    std::optional<std::string> expiresAt = {}; // Souk's: it says nothing from then on
+    std::optional<std::int64_t> weight = {};   // Souk's: of a vouch, 1 to 100 percent; absent: 100
     bool operator==(const vouch&) const = default;
 };
 
@@ -219,7 +221,7 @@ BOOST_DESCRIBE_STRUCT(ccrfp, (), (cpus, mem, disk, network, location, role, user
 BOOST_DESCRIBE_STRUCT(ccba, (), (embed_, bid, payment, sshKey, sealTo, payer, createdAt, signatures))
 BOOST_DESCRIBE_STRUCT(ccbap, (), (embed_, txid))
 BOOST_DESCRIBE_STRUCT(cce, (), (accept, kind, reason, createdAt, signatures))
-BOOST_DESCRIBE_STRUCT(vouch, (), (kind, reason, createdAt))
+BOOST_DESCRIBE_STRUCT(vouch, (), (kind, reason, createdAt, expiresAt, weight))
 BOOST_DESCRIBE_STRUCT(rbac, (), (roles, policies, protects, custom_claims_roles_index, createdAt))
 BOOST_DESCRIBE_STRUCT(bid_terms::pay, (), (base_url))
 BOOST_DESCRIBE_STRUCT(bid_terms, (), (cost, currency, frequency, prepay, x402, slice))

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <sstream>
 
+#include <souk/actors/policy/grammar.hpp>
 #include <souk/messages/at.hpp>
 #include <souk/messages/crypto.hpp>
 #include <souk/runtime/toml.hpp>
@@ -36,6 +37,11 @@ std::optional<place> place_at(toml_table& t) {
     if (!country.empty()) found.country = country;
     if (!region.empty()) found.region = region;
     return found;
+}
+
+void rules_at(toml_table& t, std::vector<std::string>& into) {
+    t.texts("rules", into);
+    if (const auto good = policy::check_rules(into); !good) t.fail("rules", good.error().text);
 }
 
 struct reader {
@@ -129,7 +135,7 @@ struct reader {
         c.slice = t.number("slice", 1, 31 * 86400);
         c.bid_life = std::chrono::seconds{t.number("bid_life", 10, 86400).value_or(600)};
         c.location = place_at(t);
-        t.texts("rules", c.bidder_rules);
+        rules_at(t, c.bidder_rules);
         t.done();
     }
     void workload(toml_table t) { // the bid's wif block: where a machine finds its identity
@@ -184,7 +190,7 @@ struct reader {
         if (auto x = t.table("door")) door(*x);
         if (auto x = t.table("network")) network(*x);
         if (auto x = t.table("cluster")) cluster(*x);
-        if (auto x = t.table("policy")) x->texts("rules", c.policy_rules), x->done();
+        if (auto x = t.table("policy")) rules_at(*x, c.policy_rules), x->done();
         if (auto x = t.table("requester")) x->text("relay", c.relay), x->done();
         if (auto x = t.table("bidder")) bidder(*x);
         if (auto x = t.table("workload")) workload(*x);

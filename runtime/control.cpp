@@ -1,5 +1,6 @@
 #include <souk/runtime/control.hpp>
 
+#include <souk/actors/policy/grammar.hpp>
 #include <souk/messages/dag_cbor.hpp>
 #include <souk/messages/json.hpp>
 
@@ -19,6 +20,7 @@ std::int64_t number_of(const value& body, std::string_view key, std::int64_t usu
     const auto* n = v ? v->as<std::int64_t>() : nullptr;
     return n ? *n : usual;
 }
+std::int64_t depth_of(std::string_view text) { return text.size() == 1 && text[0] >= '0' && text[0] <= '8' ? text[0] - '0' : 0; }
 bool flag_of(const value& body, std::string_view key) {
     const auto* v = body.find(key);
     const auto* b = v ? v->as<bool>() : nullptr;
@@ -45,7 +47,8 @@ public:
         if (is("GET", "/v1/status")) return say(json(status()));
         if (is("GET", "/v1/identity")) return say(json(identity()));
         if (is("GET", "/v1/contracts")) return contracts({id, r.param("ended") == "true"}, std::move(say));
-        if (is("GET", "/v1/bids")) return pass<bids_view>(p_.requester, "requester", bids_query{id}, std::move(say));
+        if (is("GET", "/v1/bids"))
+            return pass<bids_view>(p_.requester, "requester", bids_query{id, policy::split_rules(r.param("rules"))}, std::move(say));
         if (is("GET", "/v1/access")) return pass<access_view>(p_.requester, "requester", access_query{id}, std::move(say));
         if (is("GET", "/v1/events")) return say(events(id));
         if (is("GET", "/v1/fleet")) return pass<fleet_view>(p_.fleet, "fleet", host_query{}, std::move(say));
@@ -54,7 +57,7 @@ public:
         if (is("GET", "/v1/console")) return p_.fleet ? pass<console_view>(p_.fleet, "fleet", console_query{std::string(r.param("tag"))}, std::move(say))
                                                      : pass<console_view>(p_.launcher, "launcher", console_query{std::string(r.param("tag"))}, std::move(say));
         if (is("GET", "/v1/routes")) return pass<route_list>(p_.broker, "tunnel broker", route_query{std::string(r.param("did"))}, std::move(say));
-        if (is("GET", "/v1/trust")) return pass<trust_view>(p_.policy, "policy engine", trust_query{std::string(r.param("did"))}, std::move(say));
+        if (is("GET", "/v1/trust")) return pass<trust_view>(p_.policy, "policy engine", trust_query{std::string(r.param("did")), depth_of(r.param("depth"))}, std::move(say));
         if (is("GET", "/v1/links")) return say(json(links()));
         if (is("GET", "/v1/resolve"))
             return p_.identities->show(std::string(r.param("did")), [say](result<shown_identity> d) {
@@ -104,6 +107,15 @@ private:
         vouch v;
         v.kind = kind.empty() ? "vouch" : kind;
         if (!text_of(body, "reason").empty()) v.reason = text_of(body, "reason");
+        if (const auto weight = number_of(body, "weight", 0); weight != 0) {
+            if (weight < 1 || weight > 100) return say(http::error_response(400, {"bad_weight", "a vouch weighs 1 to 100 percent"}));
+            v.weight = weight;
+        }
+        if (const auto until = text_of(body, "expires"); !until.empty()) {
+            const auto end = from_datetime(until);
+            if (!end) return say(http::error_response(400, end.error()));
+            v.expiresAt = to_datetime(*end);
+        }
         v.createdAt = to_datetime(p_.now());
         if (!is_record_key(did)) return say(http::error_response(400, {"bad_did", did + " cannot be the key of a record, and a vouch is kept under the DID it is about"}));
         if (!p_.signer) return say(no_role("signer"));

@@ -12,6 +12,7 @@
 #include <souk/actors/issuer/issuer.hpp>
 #include <souk/actors/launcher/launcher.hpp>
 #include <souk/actors/payments/payments.hpp>
+#include <souk/actors/policy/association.hpp>
 #include <souk/actors/policy/policy.hpp>
 #include <souk/actors/requester/requester.hpp>
 #include <souk/actors/signer/signer.hpp>
@@ -329,7 +330,7 @@ private:
             if (did.empty()) throw std::runtime_error(std::string("the role ") + role + " needs an [identity]");
         };
         if (has("signer")) need_identity("signer"), signer_ = host("signer", spawn_signer(sys, {did, now_}, *own_, *keys_));
-        if (has("policy")) need_identity("policy"), policy_ = host("policy", spawn_policy(sys, {did, c_.policy_rules, now_}, *network_));
+        if (has("policy")) need_identity("policy"), start_policy();
         if (has("issuer")) {
             const auto uri = c_.issuer_uri.empty() ? c_.public_url : c_.issuer_uri;
             issuer_options o;
@@ -355,6 +356,12 @@ private:
         if (has("bidder")) need_identity("bidder"), start_bidder();
         if (has("requester")) need_identity("requester"), start_requester();
     }
+    void start_policy() {
+        policy_options o;
+        o.self = self_.document.did, o.rules = c_.policy_rules, o.now = now_, o.web = http::fetcher_of(*web_);
+        o.sign = [this](value::map claims) { return jwt::sign_es256k(std::move(claims), keys_->signing()); };
+        policy_ = host("policy", spawn_policy(*sys_, std::move(o), *network_));
+    }
     void start_launcher() {
         launcher_options o;
         o.host = c_.name, o.capacity = c_.capacity, o.location = c_.location, o.leads = c_.leads, o.now = now_, o.trouble = trouble();
@@ -378,7 +385,7 @@ private:
     void start_requester() {
         if (!rail_) throw std::runtime_error("the role requester needs a [wallet]");
         requester_options o;
-        o.did = self_.document.did, o.relay = c_.relay, o.now = now_, o.trouble = trouble();
+        o.did = self_.document.did, o.relay = c_.relay, o.now = now_, o.trouble = trouble(), o.past = std::make_shared<past_dealings>(*log_);
         requester_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<broker_actor>("broker", "")};
         purchase_world_ = std::make_unique<purchase_world>(*sys_, o, r, *network_, http::fetcher_of(*web_), *rail_, *keys_);
         requester_ = host("requester", spawn_requester(*sys_, std::move(o), std::move(r), *log_, *network_, *keys_, *purchase_world_));
@@ -483,8 +490,10 @@ private:
             for (const auto nsid : {ccb::nsid, ccbw::nsid, ccr::nsid, ccf::nsid}) wanted.emplace_back(nsid);
         if (bidder_)
             for (const auto nsid : {ccrfp::nsid, ccba::nsid, cce::nsid}) wanted.emplace_back(nsid);
+        if (policy_)
+            for (const auto nsid : {vouch::nsid, policy::association_nsid}) wanted.emplace_back(nsid);
         if (wanted.empty()) return;
-        feed_ = std::make_unique<note_feed>(*sys_, requester_, bidder_);
+        feed_ = std::make_unique<note_feed>(*sys_, requester_, bidder_, policy_);
         const auto stream_state = [name = c_.name](const std::string& host) {
             return [host, name](bool up, const std::string& why) { spdlog::info("{}: stream of {} is {}{}{}", name, host, up ? "up" : "down", why.empty() ? "" : ": ", why); };
         };
@@ -511,11 +520,12 @@ private:
             relays_.push_back(std::make_unique<sync_watch>(web_options_, sync_watch::options{host, wanted, cursor->at()}, *identities_, std::move(e)));
         }
     }
-    // A record that is gone is nothing to act upon: what was signed stays signed.
+    // A market's record that is gone is nothing to act upon: what was signed stays signed. A vouch that is gone is one less.
     void follow(const stored_record& r, const std::shared_ptr<cursor_file>& cursor) {
-        if (r.removed) return;
+        const bool opinion = r.uri.collection == vouch::nsid || r.uri.collection == policy::association_nsid;
+        if (r.removed && !opinion) return;
         ++cursor->told;
-        feed_->push({r.uri.text(), r.cid.text(), encode_dag_cbor(r.value)}, [cursor, at = r.time_us] { ++cursor->taken, cursor->move(at); });
+        feed_->push({r.uri.text(), r.removed ? "" : r.cid.text(), r.removed ? "" : encode_dag_cbor(r.value)}, [cursor, at = r.time_us] { ++cursor->taken, cursor->move(at); });
     }
     // com.atproto.sync.requestCrawl: a relay may read our commits then; one that is none, or does not want to, is no harm.
     void ask_to_crawl(const std::string& host) {

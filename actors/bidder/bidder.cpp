@@ -166,16 +166,24 @@ private:
         else obey(r);
     }
 
-    void consider(const verified_record& r) {
+    void consider(const verified_record& r, unsigned looks = 0) {
         auto terms = terms_for(options_, r.ref, r.uri.did, r.content);
         if (!terms) return; // not for us: an expired, malformed or outsized request is simply not bid on
         if (!roles_.policy) return all_->submit(terms->key, lease::consider{*terms});
         policy_question q;
-        q.perspective = "bidder", q.subject = r.uri.did, q.rfp_cid = r.ref.cid, q.price = terms->for_slice, q.slice = terms->slice;
+        q.perspective = "bidder", q.subject = r.uri.did, q.rfp_uri = r.ref.uri, q.rfp_cid = r.ref.cid, q.price = terms->for_slice, q.slice = terms->slice;
         q.wanted = terms->location, q.offered = options_.location, q.expires = terms->open_until, q.rules = options_.rules;
-        request(*self_, roles_.policy, 15s, std::move(q)).then([this, t = std::move(*terms)](const policy_verdict& v) {
+        request(*self_, roles_.policy, 15s, std::move(q)).then([this, r, looks, t = std::move(*terms)](const policy_verdict& v) {
             if (v.allowed) all_->submit(t.key, lease::consider{t});
-        }, [](const caf::error&) {});
+            else if (v.wait) consider_later(r, looks);
+        }, [this, r, looks](const caf::error&) { consider_later(r, looks); });
+    }
+
+    // Whether that buyer may be served cannot be told now: neither a yes nor a no.
+    void consider_later(const verified_record& r, unsigned looks) {
+        if (looks >= most_looks || waiting_notes_ >= most_waiting_notes) return;
+        ++waiting_notes_;
+        send_after(*self_, handle{self_}, look_again_in(looks), turn{[this, r, looks] { --waiting_notes_, consider(r, looks + 1); }});
     }
 
     // `visiting`: who waits for this, if anyone.

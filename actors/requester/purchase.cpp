@@ -124,7 +124,7 @@ struct rules {
             else if (!x.withdrawn && !x.verdict) last = false;
         }
         if (!known) return {};
-        verdicts said = purchase::judged{o.of.of.ref.uri, o.found.verdict};
+        verdicts said = purchase::judged{o.of.of.ref.uri, o.found.verdict, now};
         if (s.at == phase::judging && last) {
             auto after = purchase::evolve(s, said.events.front());
             for (auto& e : rules{after, now}.choose().events) said.events.push_back(std::move(e));
@@ -132,13 +132,20 @@ struct rules {
         return said;
     }
     verdicts operator()(const outcome<purchase::grant>& o) const {
-        if (s.at != phase::granting) return {};
+        if (s.at != phase::granting || o.of.who.bid != purchase::winner(s)->ref.cid) return {};
+        if (o.said == verdict::done && o.found.denied) { // nothing binds yet: whoever is next
+            verdicts said = fallen(*o.found.denied);
+            auto after = purchase::evolve(s, said.events.front());
+            for (auto& e : rules{after, now}.choose().events) said.events.push_back(std::move(e));
+            return said;
+        }
         if (o.said == verdict::done) return purchase::granted{now + publish_within};
         if (o.said == verdict::failed) return purchase::failed{"the workload's grant was refused: " + o.why};
         return {};
     }
     verdicts operator()(const outcome<purchase::publish_accept>& o) const {
         if (s.at != phase::accepting || o.said != verdict::done) return {};
+        if (o.found.denied) return also(fallen(*o.found.denied), purchase::failed{no_longer(*o.found.denied)});
         verdicts said = purchase::accepted{o.found.ref, purchase::winner(s)->for_slice, now + pay_within};
         if (s.stop_wanted) said.events.push_back(purchase::stopping{s.why, now + alarm_every});
         return said;
@@ -148,6 +155,8 @@ struct rules {
         if (s.at != phase::paying && s.at != phase::awaiting) return {};
         if (o.said == verdict::failed && s.why != o.why) return purchase::noted{o.why};
         if (o.said != verdict::done) return {};
+        // An authorisation of before may be out all the same, so this ends as any stop does: by the seller's word, or the rail's.
+        if (o.found.denied && s.at == phase::paying) return also(fallen(*o.found.denied), purchase::stopping{no_longer(*o.found.denied), now + alarm_every});
         verdicts said;
         if (s.at == phase::paying && !o.found.transaction.empty()) said.events.push_back(purchase::paid{o.found.transaction, now + receipt_within});
         if (!o.found.receipt.cid.empty() && s.receipt.cid.empty()) said.events.push_back(purchase::receipt_found{o.found.receipt});
@@ -176,6 +185,12 @@ struct rules {
     }
 
 private:
+    verdicts fallen(const policy_verdict& v) const { return purchase::judged{purchase::winner(s)->ref.uri, v, now}; }
+    static verdicts also(verdicts said, purchase::event e) {
+        said.events.push_back(std::move(e));
+        return said;
+    }
+    std::string no_longer(const policy_verdict& v) const { return "the policy no longer allows " + purchase::winner(s)->bidder + ": " + v.reason; }
     bool undecided() const {
         for (const auto& o : s.offers)
             if (!o.withdrawn && !o.verdict) return true;
@@ -220,7 +235,7 @@ purchase::state purchase::evolve(state s, const event& e) {
         [&](const judging& x) { s.at = phase::judging, s.due = x.judge_until; },
         [&](const judged& x) {
             for (auto& o : s.offers)
-                if (o.ref.uri == x.bid_uri) o.verdict = x.verdict;
+                if (o.ref.uri == x.bid_uri) o.verdict = x.verdict, o.judged_at = x.at;
         },
         [&](const chosen& x) { s.at = phase::granting, s.chosen = x.which, s.why = x.why, s.due = x.due; },
         [&](const planned& x) { s.at = phase::planned, s.chosen = x.which, s.why = x.why; },
@@ -251,17 +266,18 @@ std::vector<purchase::effect> purchase::effects(const state& s) {
     const auto fetch = [&] {
         if (!s.receipt.cid.empty() && s.sealed.empty()) all.push_back(fetch_receipt{s.receipt, s.rfp, winner(s)->ref, s.accept, winner(s)->bidder});
     };
+    const auto who = [&] { return judge{s.rfp, winner(s)->ref.cid, *winner(s), s.what}; };
     switch (s.at) {
     case phase::publishing: all.push_back(publish_request{s.key, s.what.request}); break;
     case phase::gathering:
     case phase::judging:
         for (const auto& o : s.offers)
-            if (!o.verdict && !o.withdrawn) all.push_back(judge{s.rfp.cid, o.ref.cid, o, s.what});
+            if (!o.verdict && !o.withdrawn) all.push_back(judge{s.rfp, o.ref.cid, o, s.what});
         break;
-    case phase::granting: all.push_back(grant{s.key, winner(s)->record, s.what}); break;
-    case phase::accepting: all.push_back(publish_accept{s.key, s.rfp, winner(s)->ref}); break;
+    case phase::granting: all.push_back(grant{s.key, who()}); break;
+    case phase::accepting: all.push_back(publish_accept{s.key, s.rfp, winner(s)->ref, who()}); break;
     case phase::paying:
-        all.push_back(pay{s.accept, winner(s)->record, winner(s)->for_slice, s.pay_until, false});
+        all.push_back(pay{s.accept, who(), winner(s)->for_slice, s.pay_until, false});
         fetch();
         break;
     case phase::doubting:
@@ -269,7 +285,7 @@ std::vector<purchase::effect> purchase::effects(const state& s) {
         fetch();
         break;
     case phase::awaiting:
-        if (s.receipt.cid.empty()) all.push_back(pay{s.accept, winner(s)->record, winner(s)->for_slice, s.pay_until, true});
+        if (s.receipt.cid.empty()) all.push_back(pay{s.accept, who(), winner(s)->for_slice, s.pay_until, true});
         fetch();
         break;
     case phase::stopping:

@@ -2,6 +2,7 @@
 //
 //   publishing -> gathering -> judging -> granting -> accepting -> paying -> awaiting -> active -> stopping -> closed
 //   gathering, judging -> failed            nobody acceptable bid; nothing was promised, nothing paid
+//   granting -> granting | failed           the policy no longer allows him: the next best, or nobody. Accepting fails then, paying stops
 //   paying -> doubting -> awaiting | failed the authorisation's time ran out: only the rail knows
 //   any state with an accept -> stopping    the tenant's order, or a broken receipt; the seller's statement has the last word
 #pragma once
@@ -36,6 +37,8 @@ struct purchase {
         instant expires;
         bool withdrawn = false;
         std::optional<policy_verdict> verdict;
+        std::optional<place> location; // as offered
+        instant judged_at;             // of the verdict
     };
     struct state {
         phase at = phase::none;
@@ -70,28 +73,33 @@ struct purchase {
         std::string id() const { return "rfp/" + key; }
     };
     struct judge {
-        std::string rfp, bid; // CIDs
+        strong_ref rfp;
+        std::string bid; // CID
         offer of;
         terms what;
         struct answer { policy_verdict verdict; };
         std::string id() const { return "judge/" + bid; }
     };
-    struct grant { // the rbac record, and the relay's credential
+    // What commits to a seller is done when the policy, asked again at that moment, still allows him. `denied`: it does not, and nothing was done.
+    struct grant { // the rbac record, and the relay's credential; both are gone again when it is denied
         std::string key;
-        octets bid_record;
-        terms what;
-        struct answer {};
-        std::string id() const { return "grant/" + key; }
+        judge who;
+        struct answer { std::optional<policy_verdict> denied = {}; };
+        std::string id() const { return "grant/" + key + '/' + who.bid; }
     };
     struct publish_accept {
         std::string key;
         strong_ref rfp, bid;
-        struct answer { strong_ref ref; };
+        judge who;
+        struct answer {
+            strong_ref ref;
+            std::optional<policy_verdict> denied = {};
+        };
         std::string id() const { return "accept/" + key; }
     };
     struct pay { // GET the paid URL until it answers with a receipt; the same authorisation each time
         strong_ref accept;
-        octets bid_record;
+        judge who;
         amount for_slice = 0;
         instant valid_before;
         bool paid = false; // then it only waits for the receipt
@@ -99,6 +107,7 @@ struct purchase {
             std::string transaction;     // "" while unpaid
             strong_ref receipt;          // empty while the machine starts
             std::optional<refusal> over; // the seller says that it will not be
+            std::optional<policy_verdict> denied = {}; // no authorisation was signed this time
         };
         static constexpr std::chrono::milliseconds answer_within{60'000}, again_at_most{2'000};
         std::string id() const { return (paid ? "wait/" : "pay/") + accept.cid; }
@@ -165,7 +174,7 @@ struct purchase {
     struct offered { static constexpr auto type = "offered"; offer of; };
     struct withdrawn { static constexpr auto type = "withdrawn"; std::string bid_uri; };
     struct judging { static constexpr auto type = "judging"; instant judge_until; };
-    struct judged { static constexpr auto type = "judged"; std::string bid_uri; policy_verdict verdict; };
+    struct judged { static constexpr auto type = "judged"; std::string bid_uri; policy_verdict verdict; instant at; };
     struct chosen { static constexpr auto type = "chosen"; std::uint32_t which = 0; std::string why; instant due; };
     struct planned { static constexpr auto type = "planned"; std::uint32_t which = 0; std::string why; };
     struct granted { static constexpr auto type = "granted"; instant due; };
@@ -198,14 +207,14 @@ struct purchase {
 // What the journal may hold. (Effects and commands never do.)
 BOOST_DESCRIBE_ENUM(purchase::phase, none, publishing, gathering, judging, planned, granting, accepting, paying, doubting, awaiting, active, stopping, closed, failed)
 BOOST_DESCRIBE_STRUCT(purchase::terms, (), (request, ceiling, window_ms, rules, wanted_tier, plan))
-BOOST_DESCRIBE_STRUCT(purchase::offer, (), (ref, rfp, bidder, record, for_slice, slice, tier, expires, withdrawn, verdict))
+BOOST_DESCRIBE_STRUCT(purchase::offer, (), (ref, rfp, bidder, record, for_slice, slice, tier, expires, withdrawn, verdict, location, judged_at))
 BOOST_DESCRIBE_STRUCT(purchase::state, (), (at, key, what, rfp, offers, chosen, granted, accept, pay_until, transaction, authorised, receipt, sealed, tier, started, ends, stop_wanted, why, statement, paid, refunded, seconds, due, alarms))
 BOOST_DESCRIBE_STRUCT(purchase::opened, (), (what, key, due))
 BOOST_DESCRIBE_STRUCT(purchase::requested, (), (rfp, gather_until))
 BOOST_DESCRIBE_STRUCT(purchase::offered, (), (of))
 BOOST_DESCRIBE_STRUCT(purchase::withdrawn, (), (bid_uri))
 BOOST_DESCRIBE_STRUCT(purchase::judging, (), (judge_until))
-BOOST_DESCRIBE_STRUCT(purchase::judged, (), (bid_uri, verdict))
+BOOST_DESCRIBE_STRUCT(purchase::judged, (), (bid_uri, verdict, at))
 BOOST_DESCRIBE_STRUCT(purchase::chosen, (), (which, why, due))
 BOOST_DESCRIBE_STRUCT(purchase::planned, (), (which, why))
 BOOST_DESCRIBE_STRUCT(purchase::granted, (), (due))

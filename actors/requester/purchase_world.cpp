@@ -56,7 +56,19 @@ result<purchase::offer> offer_of(const strong_ref& ref, const std::string& autho
     purchase::offer o;
     o.ref = ref, o.rfp = b->embed_.record, o.bidder = author, o.record = encode_dag_cbor(record);
     o.for_slice = price->for_slice, o.slice = price->slice.count(), o.tier = b->attestation.value_or("none"), o.expires = *end;
+    o.location = b->location;
     return o;
+}
+
+policy_question question_of(const strong_ref& rfp, const purchase::offer& of, const purchase::terms& what) {
+    policy_question q;
+    q.perspective = "requester", q.subject = of.bidder, q.rfp_uri = rfp.uri, q.rfp_cid = rfp.cid, q.bid_uri = of.ref.uri, q.bid_cid = of.ref.cid;
+    q.price = of.for_slice, q.slice = of.slice, q.ceiling = what.ceiling, q.tier = of.tier, q.wanted_tier = what.wanted_tier;
+    q.expires = of.expires, q.rules = what.rules, q.offered = of.location;
+    if (const auto request = decode_dag_cbor(what.request.data); request) // the document in it may have been let go of
+        if (const auto* at = request->find("location"); at)
+            if (auto wanted = from_value<place>(*at, unknown_fields::ignore); wanted) q.wanted = std::move(*wanted);
+    return q;
 }
 
 result<std::string> paid_url(const ccb& b, const strong_ref& accept) {
@@ -72,25 +84,46 @@ void purchase_world::perform(const purchase::publish_request& f, reply_to<purcha
 }
 
 void purchase_world::perform(const purchase::judge& f, reply_to<purchase::judge> tell) {
-    policy_question q;
-    q.perspective = "requester", q.subject = f.of.bidder, q.rfp_cid = f.rfp, q.bid_cid = f.bid;
-    q.price = f.of.for_slice, q.slice = f.of.slice, q.ceiling = f.what.ceiling, q.tier = f.of.tier, q.wanted_tier = f.what.wanted_tier;
-    q.expires = f.of.expires, q.rules = f.what.rules;
-    if (const auto request = decode_dag_cbor(f.what.request.data); request)
-        if (const auto wanted = from_record<ccrfp>(*request); wanted) q.wanted = wanted->location;
-    if (const auto bid = bid_of(f.of.record); bid) q.offered = bid->location;
+    auto q = question_of(f.rfp, f.of, f.what);
+    if (options_.past) q.history = options_.past->with(f.of.bidder);
     ask<policy_verdict>(sys_, roles_.policy, usual, std::move(q), [f, tell](result<policy_verdict> v) {
-        if (!v) return tell({f, verdict::unknown, {}, v.error().text});
+        if (!v) return tell({f, verdict::unknown, {}, "the policy could not be asked: " + v.error().text});
+        if (v->wait) return tell({f, verdict::unknown, {}, "the policy cannot tell: " + v->reason});
         tell({f, verdict::done, {std::move(*v)}, {}});
+    });
+}
+
+template <class Effect>
+void purchase_world::if_still_allowed(const Effect& f, reply_to<Effect> tell, std::function<void()> go_on, std::function<void(policy_verdict)> denied) {
+    if (planted(defect::verdict_ignored)) return go_on();
+    perform(f.who, [f, tell = std::move(tell), go_on = std::move(go_on), denied = std::move(denied)](outcome<purchase::judge> o) {
+        if (o.said != verdict::done) return tell({f, verdict::unknown, {}, o.why});
+        if (o.found.verdict.allowed) return go_on();
+        denied(std::move(o.found.verdict));
     });
 }
 
 // The right to write one kind of record, for exactly the workload that the bid describes; and the relay's right to write it for us.
 void purchase_world::perform(const purchase::grant& f, reply_to<purchase::grant> tell) {
-    const auto bid = bid_of(f.bid_record);
+    if_still_allowed<purchase::grant>(f, tell, [this, f, tell] { give_grant(f, tell); }, [this, f, tell](policy_verdict v) { take_back(f, std::move(v), tell); });
+}
+
+// What an attempt before this one may have granted goes first, so that he who fell from grace has nothing of it.
+template <class Effect>
+void purchase_world::take_back(const Effect& f, policy_verdict v, reply_to<Effect> tell) {
+    ask<kept>(sys_, roles_.signer, usual, withdraw_record{std::string(rbac::nsid), f.key}, [f, v = std::move(v), tell = std::move(tell)](result<kept> k) mutable {
+        if (!k || k->refused) return tell({f, verdict::unknown, {}, "the workload's grant could not be taken back yet"});
+        outcome<Effect> o{f, verdict::done, {}, {}};
+        o.found.denied = std::move(v);
+        tell(std::move(o));
+    });
+}
+
+void purchase_world::give_grant(const purchase::grant& f, reply_to<purchase::grant> tell) {
+    const auto bid = bid_of(f.who.of.record);
     if (!bid) return tell({f, verdict::failed, {}, bid.error().text});
     if (!bid->wif || !bid->wif->issuer_uri || options_.relay.empty()) return tell({f, verdict::done, {}, {}}); // no workload identity on offer
-    const auto request = decode_dag_cbor(f.what.request.data);
+    const auto request = decode_dag_cbor(f.who.what.request.data);
     if (!request) return tell({f, verdict::failed, {}, request.error().text});
     // {actx} is the provider's to fill in its own template; a template that leaves it open gives the workload no identity of ours.
     const auto subject = render_subject(bid->wif->subject.value_or(""), "", options_.did, request->text("role"));
@@ -115,6 +148,18 @@ void purchase_world::perform(const purchase::grant& f, reply_to<purchase::grant>
 }
 
 void purchase_world::perform(const purchase::publish_accept& f, reply_to<purchase::publish_accept> tell) {
+    if_still_allowed<purchase::publish_accept>(f, tell, [this, f, tell] { write_accept(f, tell); }, [this, f, tell](policy_verdict v) {
+        // One that an attempt before this wrote is out: what follows from it is asked about once more, before anything is paid.
+        net_.list(options_.did, std::string(ccba::nsid), [this, f, tell, v = std::move(v)](result<std::vector<stored_record>> all) {
+            if (!all) return tell({f, verdict::unknown, {}, all.error().text});
+            for (const auto& x : *all)
+                if (x.uri.rkey == f.key) return tell({f, verdict::done, {x.ref(), {}}, {}});
+            take_back(f, v, tell);
+        });
+    });
+}
+
+void purchase_world::write_accept(const purchase::publish_accept& f, reply_to<purchase::publish_accept> tell) {
     ccba a;
     a.embed_ = {std::string(ccrfp::nsid), f.rfp};
     a.bid = {std::string(ccb::nsid), f.bid};
@@ -127,14 +172,19 @@ void purchase_world::perform(const purchase::publish_accept& f, reply_to<purchas
 // -- paying ------------------------------------------------------------------------------------------------------------------
 
 void purchase_world::perform(const purchase::pay& f, reply_to<purchase::pay> tell) {
-    const auto bid = bid_of(f.bid_record);
+    const auto bid = bid_of(f.who.of.record);
     const auto url = bid ? paid_url(*bid, f.accept) : result<std::string>(bid.error());
     if (!url) return tell({f, verdict::failed, {}, url.error().text});
     http::call c;
     c.url = *url, c.within = 45s, c.largest_answer = 256 * 1024;
     web_(std::move(c), [this, f, tell, url = *url](result<http::response> r) {
         if (!r) return tell({f, verdict::unknown, {}, r.error().text});
-        if (r->status == 402 && !f.paid) return send_payment(f, url, *r, tell);
+        if (r->status == 402 && !f.paid)
+            return if_still_allowed<purchase::pay>(f, tell, [this, f, url, r = *r, tell] { send_payment(f, url, r, tell); }, [f, tell](policy_verdict v) {
+                outcome<purchase::pay> o{f, verdict::done, {}, {}};
+                o.found.denied = std::move(v);
+                tell(std::move(o));
+            });
         read_answer(f, *r, tell);
     });
 }

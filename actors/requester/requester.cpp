@@ -4,6 +4,7 @@
 
 #include <souk/actors/common/turn.hpp>
 #include <souk/actors/common/verified.hpp>
+#include <souk/actors/policy/grammar.hpp>
 
 namespace souk {
 
@@ -44,6 +45,7 @@ struct requester_state {
                 const auto request = decode_dag_cbor(b.request.data);
                 if (!request) return kept{0, request.error()};
                 if (const auto good = from_record<ccrfp>(*request); !good) return kept{0, good.error()};
+                if (const auto good = policy::check_rules(b.rules); !good) return kept{0, good.error()};
                 return give_order(b.id, purchase::open{b.id, {b.request, b.ceiling, b.window_ms, b.rules, b.wanted_tier, b.plan}});
             },
             [this](const contract_order& o) -> caf::result<kept> {
@@ -60,6 +62,7 @@ struct requester_state {
             [this](const bids_query& q) -> caf::result<bids_view> {
                 const auto key = full_id(q.id);
                 if (!key) return bids_view{{}, {}, {}, key.error()};
+                if (!q.rules.empty()) return what_if(state_of(*key), q.rules);
                 return bids(state_of(*key));
             },
             [this](const access_query& q) -> caf::result<access_view> {
@@ -71,6 +74,7 @@ struct requester_state {
             [this](const purchase_changed& c) {
                 if (purchase::is_final(c.now)) live_.erase(c.key);
                 else live_[c.key] = c.now;
+                if (options_.past) options_.past->note(c.key, c.now);
             },
             [](const turn& t) { t.run(); },
         };
@@ -203,6 +207,37 @@ private:
             out.bids.push_back(std::move(b));
         }
         return out;
+    }
+    // Nothing of this is kept. The time is that of the first verdict; what is known of people is what is known now.
+    caf::result<bids_view> what_if(purchase::state s, const std::vector<std::string>& rules) {
+        if (const auto good = policy::check_rules(rules); !good) return bids_view{{}, {}, {}, good.error()};
+        if (!roles_.policy) return bids_view{{}, {}, {}, refusal{"no_such_role", "there is no policy engine"}};
+        auto promise = self_->template make_response_promise<bids_view>();
+        struct trial {
+            purchase::state s;
+            std::size_t left = 0;
+        };
+        const auto t = std::make_shared<trial>(trial{std::move(s), 0});
+        t->s.what.rules = rules, t->s.chosen.reset();
+        auto judged = [t, promise](std::size_t which, policy_verdict v) mutable {
+            t->s.offers[which].verdict = std::move(v);
+            if (--t->left > 0) return;
+            for (auto& o : t->s.offers) o.expires = instant::max(); // those that had expired then were judged so by their rule
+            t->s.chosen = purchase::best(t->s, instant{});
+            promise.deliver(bids(t->s));
+        };
+        t->left = t->s.offers.size();
+        if (t->left == 0) promise.deliver(bids(t->s));
+        for (std::size_t i = 0; i < t->s.offers.size(); ++i) {
+            const auto& o = t->s.offers[i];
+            auto q = question_of(t->s.rfp, o, t->s.what);
+            if (o.judged_at != instant{}) q.as_of = o.judged_at;
+            if (options_.past) q.history = options_.past->with(o.bidder);
+            request(*self_, roles_.policy, 9s, std::move(q))
+                .then([judged, i](policy_verdict& v) mutable { judged(i, std::move(v)); },
+                      [judged, i](const caf::error&) mutable { judged(i, policy_verdict{false, true, "the policy engine did not answer in time", {}}); });
+        }
+        return promise;
     }
     access_view access(const purchase::state& s) const {
         if (s.sealed.empty()) return {{}, refusal{"no_access_yet", "there is no receipt yet: the purchase is " + std::string(boost::describe::enum_to_string(s.at, "?"))}};

@@ -1,6 +1,7 @@
 // Alice's side of the market: what she buys, from whom, and what she pays.
 #pragma once
 #include <souk/actors/entity/entity_actor.hpp>
+#include <souk/actors/requester/dealings.hpp>
 #include <souk/actors/requester/purchase.hpp>
 #include <souk/backends/http/client.hpp>
 #include <souk/backends/keys/keyring.hpp>
@@ -16,6 +17,7 @@ struct requester_options {
     std::function<instant()> now;
     std::size_t shards = 2;
     on_trouble trouble; // of effects that did not come off; may be empty
+    std::shared_ptr<past_dealings> past; // for rules about history; may be empty
 };
 
 struct requester_roles {
@@ -26,6 +28,8 @@ struct requester_roles {
 
 // A bid as it counts, from its record: priced, with its end. Codes of decoding, price_of, "bid_without_end", "rfp_mismatch".
 result<purchase::offer> offer_of(const strong_ref& ref, const std::string& author, const value& record);
+// What the policy engine is asked about a bid.
+policy_question question_of(const strong_ref& rfp, const purchase::offer&, const purchase::terms&);
 // The paid URL of a bid for an accept: {at} and {cid} filled in. Codes "bad_paid_url".
 result<std::string> paid_url(const ccb&, const strong_ref& accept);
 
@@ -45,6 +49,13 @@ public:
 
 private:
     using paying = reply_to<purchase::pay>;
+    // Asks the policy once more, and goes on, or says that he is denied; `tell` hears when neither can be told now.
+    template <class Effect>
+    void if_still_allowed(const Effect&, reply_to<Effect> tell, std::function<void()> go_on, std::function<void(policy_verdict)> denied);
+    template <class Effect>
+    void take_back(const Effect&, policy_verdict, reply_to<Effect>);
+    void give_grant(const purchase::grant&, reply_to<purchase::grant>);
+    void write_accept(const purchase::publish_accept&, reply_to<purchase::publish_accept>);
     void send_payment(const purchase::pay&, const std::string& url, const http::response& demand, paying);
     static void read_answer(const purchase::pay&, const http::response&, const paying&);
 

@@ -6,6 +6,7 @@ const std::vector<benchmark>& all() {
     static const std::vector<benchmark> list{
         {"records", "records written canonically and named by their CID", records},
         {"signatures", "signatures verified", signatures},
+        {"verdicts", "verdicts of the policy engine over ten thousand vouches", verdicts},
         {"contracts", "contracts from request to receipt on one node", contracts},
         {"launch", "verified payment to the backend's launch call", launch},
         {"memory", "memory a live lease", memory},

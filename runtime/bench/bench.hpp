@@ -36,6 +36,7 @@ const std::vector<benchmark>& all();
 
 std::vector<row> records(const settings&);
 std::vector<row> signatures(const settings&);
+std::vector<row> verdicts(const settings&);
 std::vector<row> contracts(const settings&);
 std::vector<row> launch(const settings&);
 std::vector<row> memory(const settings&);

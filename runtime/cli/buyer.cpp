@@ -13,6 +13,7 @@
 #include <souk/runtime/cli/commands.hpp>
 #include <souk/runtime/cli/manifest.hpp>
 #include <souk/runtime/cli/table.hpp>
+#include <souk/runtime/cli/trust_tree.hpp>
 #include <souk/runtime/cli/view.hpp>
 
 namespace souk::cli {
@@ -36,14 +37,17 @@ std::string bids_table(const value& v) {
     return t.empty() ? "no bids\n" : t.text();
 }
 
+// 80 columns: a record's name is broken after a slash where it does not fit; --json has it whole.
 std::string why_text(const value& v) {
-    std::string out = "request  " + text_of(v, "rfp_uri") + "\n         " + text_of(v, "rfp_cid") + '\n';
+    const auto in = [](std::size_t indent, const std::string& text) { return std::string(indent, ' ') + wrapped(text, indent) + '\n'; };
+    std::string out = "request  " + wrapped(text_of(v, "rfp_uri"), 9) + "\n         " + text_of(v, "rfp_cid") + '\n';
     for (const auto& b : list_of(v, "bids")) {
-        out += fmt::format("\n{}  {}\n  bid {}\n      {}\n", text_of(b, "bidder"), text_of(b, "chosen") == "yes" ? "CHOSEN" : text_of(b, "allowed") == "yes" ? "allowed" : "refused",
-                           text_of(b, "uri"), text_of(b, "cid"));
+        out += fmt::format("\n{}  {}\n", text_of(b, "bidder"), text_of(b, "chosen") == "yes" ? "CHOSEN" : text_of(b, "judged") != "yes" ? "open" : text_of(b, "allowed") == "yes" ? "allowed" : "refused");
+        out += "  bid  " + wrapped(text_of(b, "uri"), 7) + "\n       " + text_of(b, "cid") + '\n';
         for (const auto& s : list_of(b, "steps")) {
-            out += fmt::format("  {:<10} {:<8} {}\n", text_of(s, "rule"), text_of(s, "said"), text_of(s, "reason"));
-            for (const auto& e : list_of(s, "evidence")) out += fmt::format("             by {}\n                {}\n", text_of(e, "uri"), text_of(e, "cid"));
+            out += fmt::format("  {:<8} {}\n", text_of(s, "said"), wrapped(text_of(s, "rule"), 11));
+            out += in(11, text_of(s, "reason"));
+            for (const auto& e : list_of(s, "evidence")) out += in(13, text_of(e, "uri")) + in(13, text_of(e, "cid"));
         }
     }
     return out;
@@ -222,7 +226,8 @@ std::string log_lines(const value& log) {
 
 void add_buyer(CLI::App& app, context& c) {
     // Options live as long as the program: CLI11 fills them while it parses.
-    static std::string id, did, reason, address;
+    static std::string id, did, reason, address, what_if, until;
+    static std::int64_t weight = 0, depth = 2;
     static bool all = false;
     static std::vector<std::string> command;
     static request_options request;
@@ -248,7 +253,8 @@ void add_buyer(CLI::App& app, context& c) {
 
     s = app.add_subcommand("why", "the policy's verdict on each bid, rule by rule, with the records behind it");
     s->add_option("id", id)->required();
-    s->callback([&c] { c.answer(c.ask().get("/v1/bids", {{"id", id}}), why_text); });
+    s->add_option("--what-if", what_if, "rules, apart by commas: what they would have said of these bids, on what is known now");
+    s->callback([&c] { c.answer(c.ask().get("/v1/bids", {{"id", id}, {"rules", what_if}}), why_text); });
 
     s = app.add_subcommand("events", "everything that happened to a contract, machine, payment or route");
     s->add_option("id", id)->required();
@@ -267,15 +273,20 @@ void add_buyer(CLI::App& app, context& c) {
     for (const auto& [kind, what] : {std::pair{"vouch", "say that you trust someone"}, {"denounce", "say that you do not: a veto"}, {"forget", "take back what you said of someone"}}) {
         s = app.add_subcommand(kind, what);
         s->add_option("did", did)->required();
-        if (kind != std::string_view("forget")) s->add_option("--reason", reason);
-        s->callback([&c, kind = kind] { c.answer(c.ask().post("/v1/vouch", {{"did", did}, {"kind", kind}, {"reason", reason}}), [](const value& v) { return text_of(v, "uri") + '\n'; }); });
+        if (kind != std::string_view("forget")) s->add_option("--reason", reason), s->add_option("--expires", until, "when it ends, as 2027-01-31T00:00:00Z");
+        if (kind == std::string_view("vouch")) s->add_option("--weight", weight, "percent that it is worth")->check(CLI::Range(1, 100));
+        s->callback([&c, kind = kind] { c.answer(c.ask().post("/v1/vouch", {{"did", did}, {"kind", kind}, {"reason", reason}, {"expires", until}, {"weight", weight}}), [](const value& v) { return text_of(v, "uri") + '\n'; }); });
     }
-    s = app.add_subcommand("trust", "who vouches for or denounces whom");
+    s = app.add_subcommand("trust", "who vouches for or denounces whom; with a DID, the ways that lead to it");
     s->add_option("did", did);
+    s->add_option("--depth", depth, "steps that are looked at")->check(CLI::Range(1, 8));
     s->callback([&c] {
-        c.answer(c.ask().get("/v1/trust", {{"did", did}}), [](const value& v) {
-            table t({"ABOUT", "SAYS", "BY", "REASON"});
-            for (const auto& m : list_of(v, "marks")) t.row({shortened(text_of(m, "about"), 34), text_of(m, "kind"), shortened(text_of(m, "by"), 24), text_of(m, "reason")});
+        const auto deep = did.empty() ? "0" : std::to_string(depth);
+        c.answer(c.ask().get("/v1/trust", {{"did", did}, {"depth", deep}}), [](const value& v) {
+            if (!did.empty()) return trust_tree(v, did);
+            table t({"ABOUT", "SAYS", "BY", "TERMS", "REASON"});
+            for (const auto& m : list_of(v, "marks"))
+                t.row({shortened(text_of(m, "about"), 34), text_of(m, "kind"), shortened(text_of(m, "by"), 24), mark_terms(m), text_of(m, "reason")});
             return t.empty() ? std::string("nobody is vouched for or denounced\n") : t.text();
         });
     });

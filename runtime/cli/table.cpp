@@ -24,6 +24,24 @@ std::string table::text() const {
     return all;
 }
 
+std::string wrapped(const std::string& text, std::size_t indent, std::size_t wide) {
+    const auto room = wide > indent + 8 ? wide - indent : 8;
+    std::string out;
+    auto rest = std::string_view(text);
+    while (rest.size() > room) {
+        auto cut = rest.rfind(' ', room);
+        if (cut == rest.npos || cut == 0) {
+            cut = rest.rfind('/', room - 1);
+            cut = cut == rest.npos || cut < room / 2 ? room : cut + 1;
+        }
+        while (cut > 1 && cut < rest.size() && (static_cast<unsigned char>(rest[cut]) & 0xc0) == 0x80) --cut; // not inside a letter
+        out += std::string(rest.substr(0, cut)) + '\n' + std::string(indent, ' ');
+        rest.remove_prefix(cut);
+        while (rest.starts_with(' ')) rest.remove_prefix(1);
+    }
+    return out + std::string(rest);
+}
+
 std::string shortened(const std::string& text, std::size_t most) {
     if (text.size() <= most || most < 8) return text;
     const auto tail = (most - 3) / 3;

@@ -17,6 +17,9 @@ private:
     std::vector<std::vector<std::string>> rows_;
 };
 
+// Text broken at blanks, or names too long for a line after a slash, each line after the first that far in; without a line's end at the last.
+std::string wrapped(const std::string& text, std::size_t indent, std::size_t wide = 80);
+
 // The middle of a long name taken out: "did:plc:5svq...utzik".
 std::string shortened(const std::string& text, std::size_t most);
 

@@ -82,7 +82,7 @@ void buyer::open() {
     policy_options p;
     p.self = who_.did, p.now = clock();
     if (relay_) o.relay = relay_->who().did, o.grant_life = grant_life_, r.broker = cast(relay_->seen_by(who_.did, life_));
-    r.policy = cast(spawn_policy(sys, p, net));
+    r.policy = policy_ = cast(spawn_policy(sys, p, net));
     auto& world = keep<purchase_world>(sys, o, r, net, books_.web_of(who_.did, life_), rail, *who_.keys);
     requester_ = cast(spawn_requester(sys, o, r, disk_, net, *who_.keys, world));
     const machine_door machines({&sys, clock(), who_.did, who_.keys, &shelf_, [&net](const std::string& did, auto then) { net.keys(did, std::move(then)); }, {}, {}});
@@ -98,8 +98,16 @@ void buyer::open() {
 
 void buyer::close() {
     shelf_.crash();
-    requester_ = nullptr;
+    requester_ = nullptr, policy_ = nullptr;
     books_.hang_up(who_.did);
+}
+
+void buyer::believes(const std::string& about, const char* kind) {
+    vouch v;
+    v.kind = kind, v.createdAt = to_datetime(u_.now());
+    const auto r = shelf_.put(std::string(vouch::nsid), about, to_record(v));
+    ensure(r.has_value(), "an opinion could not be written");
+    if (up()) souk::tell(policy_, record_note{r->uri.text(), r->cid.text(), encode_dag_cbor(r->value)});
 }
 
 void buyer::order(buy what) {

@@ -82,7 +82,9 @@ public:
     void reads(const std::string& seller) { sellers_.push_back(seller); }
     void order(buy what);                                 // says it until it is kept
     void stop(const std::string& id, const std::string& why); // as well
+    void believes(const std::string& about, const char* kind); // written, and its policy engine hears of it, as `souk vouch` does
     std::size_t ordered() const { return kept_orders_; }
+    requester_actor requester() const { return requester_; }
     const shelf& records() const { return shelf_; }
     shelf& records() { return shelf_; }
     purchase::state purchase_of(const std::string& id) const;
@@ -100,6 +102,7 @@ private:
     relay* relay_ = nullptr;
     std::chrono::seconds grant_life_{};
     requester_actor requester_;
+    policy_actor policy_;
     std::size_t kept_orders_ = 0;
 };
 

@@ -53,6 +53,12 @@ void records() {
     });
 }
 
+void policies() {
+    seed("fuzz_policy", "denounced reach=1\nvouched depth=3 decay=50 least=20\nprice at-most 0.10 per hour\nlocation country=DE region=us-west\ntier at-least hardware");
+    seed("fuzz_policy", "allow did:plc:bob did:web:carol.example\ndeny did:plc:eve\nhistory honoured>=1 broken<=0\noperator depth=2\nceiling\nexpiry\nopen");
+    seed("fuzz_policy", "remote did:web:e.example%3A2586 name=guild policy=at://did:plc:a/b.c.d/e cid=bafyreiccaougmp3654xsmrwjpihbsjyxzbcyvvnwhry2cci5fh2ubjtf74");
+}
+
 void payments() {
     for (const auto& entry : fs::directory_iterator(fs::path(SOUK_TEST_DATA) / "x402")) {
         const auto vector = from_json(read(entry.path())).value();
@@ -200,5 +206,5 @@ void repositories() {
 int main(int argc, char** argv) {
     if (argc != 2) return std::cerr << "usage: fuzz_seeds DIRECTORY\n", 2;
     out = argv[1];
-    records(), payments(), names(), tokens(), permissions(), frames(), configurations(), entries(), repositories();
+    records(), payments(), names(), tokens(), permissions(), frames(), configurations(), policies(), entries(), repositories();
 }

@@ -35,12 +35,76 @@ TEST_CASE("stopped half-way, the other half comes back") {
 TEST_CASE("one whom nobody vouched for, or who is denounced, is not bought from") {
     little_market s;
     s.believe("denounce");
-    s.pass(60'000ms); // what was read before is no longer believed
     s.wants("p");
     REQUIRE(s.reaches("p", purchase::phase::failed));
     CHECK(s.spent() == 0);
     CHECK(s.alice.purchase_of("p").why.find("denounced") != std::string::npos);
     REQUIRE(s.soon([&] { return s.free_cpus() == 2; })); // room is not kept for a bid that ran out
+}
+
+TEST_CASE("upstream: policy is not enforced at bid selection; here a seller who is denounced after the verdict is neither accepted nor paid") {
+    // Once each of these is written; the verdict on what follows it may have been given in the same instant, and then the next one stops it.
+    for (const auto when : {purchase::phase::granting, purchase::phase::accepting, purchase::phase::paying}) {
+        CAPTURE(int(when));
+        little_market s;
+        s.wants("p");
+        s.when_it_is(when, [&] { s.believe("denounce"); });
+        REQUIRE(s.ends("p"));
+        const auto p = s.alice.purchase_of("p");
+        CHECK(p.why.find("denounced") != std::string::npos);
+        CHECK(p.paid == 0);
+        CHECK(s.spent() == 0);
+        CHECK(s.machines() == 0);
+        CHECK(s.alice.records().count(std::string(ccba::nsid)) == (when == purchase::phase::granting ? 0u : 1u));
+        CHECK(s.alice.records().list(std::string(rbac::nsid), 1, "", false).empty()); // nor has he a right to anything
+        REQUIRE(s.soon([&] { return s.free_cpus() == 2; }));
+    }
+}
+
+TEST_CASE("a verdict is as good as the moment: bids are gathered for a minute, and who was vouched for at its start is denounced at its end") {
+    little_market s;
+    s.window = 60'000ms;
+    s.wants("p");
+    s.pass(20'000ms);
+    REQUIRE(s.alice.purchase_of("p").offers.size() == 1);
+    REQUIRE(s.alice.purchase_of("p").offers[0].verdict.has_value());
+    CHECK(s.alice.purchase_of("p").offers[0].verdict->allowed);
+    s.believe("denounce");
+    REQUIRE(s.reaches("p", purchase::phase::failed));
+    CHECK(s.alice.purchase_of("p").why.find("denounced") != std::string::npos);
+    CHECK(s.spent() == 0);
+}
+
+TEST_CASE("other rules are tried on past bids as of their time, and nothing is changed by that") {
+    little_market s;
+    s.wants("p");
+    REQUIRE(s.reaches("p", purchase::phase::closed));
+    s.pass(3'600'000ms); // the bids are long over
+    const auto facts = s.alice.log().facts();
+    const auto tried = [&](std::vector<std::string> rules) {
+        std::optional<result<bids_view>> got;
+        ask<bids_view>(s.u.system(), s.alice.requester(), 20s, bids_query{"p", std::move(rules)}, [&](result<bids_view> r) { got = std::move(r); });
+        REQUIRE(s.soon([&] { return got.has_value(); }));
+        REQUIRE(got->has_value());
+        return got->value();
+    };
+    const auto as_it_was = tried({});
+    REQUIRE(as_it_was.bids.size() == 1);
+    CHECK(as_it_was.bids[0].chosen);
+    const auto dear = tried({"vouched", "expiry", "price at-most 0.05 per hour"});
+    REQUIRE(dear.bids.size() == 1);
+    CHECK(!dear.bids[0].allowed);
+    CHECK(!dear.bids[0].chosen);
+    CHECK(dear.bids[0].reason.find("above 0.05 a hour") != std::string::npos);
+    const auto good = tried({"vouched", "expiry", "price at-most 0.06 per hour"});
+    CHECK(good.bids.at(0).allowed);
+    CHECK(good.bids.at(0).chosen);
+    REQUIRE(tried({"vouchd"}).refused);
+    CHECK(tried({"vouchd"}).refused->code == "bad_rule");
+    s.believe("denounce");
+    CHECK(!tried({"open"}).bids.at(0).allowed); // of people, what is known now
+    CHECK(tried({}).bids.at(0).chosen);
+    CHECK(s.alice.log().facts() == facts);
 }
 
 TEST_CASE("a price above the ceiling is not paid") {

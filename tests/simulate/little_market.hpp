@@ -25,11 +25,7 @@ struct little_market {
         believe("vouch");
         pass(10'000ms); // everyone watches everyone
     }
-    void believe(const char* kind) {
-        vouch v;
-        v.kind = kind, v.createdAt = to_datetime(u.now());
-        REQUIRE(alice.records().put(std::string(vouch::nsid), everyone().bob.did, to_record(v)).has_value());
-    }
+    void believe(const char* kind) { alice.believes(everyone().bob.did, kind); }
     void wants(const std::string& id, std::int64_t cpus = 1, amount at_most = 0) {
         ccrfp r;
         r.cpus = cpus, r.mem = "512M", r.disk = "1G", r.network = "1G", r.role = "my-cool-role", r.user_data = "#cloud-init\n";

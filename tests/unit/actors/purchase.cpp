@@ -40,11 +40,13 @@ test::explorer<purchase> world() {
             [&](const purchase::judge& e) {
                 out = {said(e, verdict::done, {says(e.of.bidder == "bob")}), said(e, verdict::done, {{false, true, "cannot tell yet", {}}}), said(e, verdict::unknown)};
             },
-            [&](const purchase::grant& e) { out = {said(e, verdict::done), said(e, verdict::failed), said(e, verdict::unknown)}; },
-            [&](const purchase::publish_accept& e) { out = {said(e, verdict::done, {accept_ref}), said(e, verdict::failed), said(e, verdict::unknown)}; },
+            [&](const purchase::grant& e) { out = {said(e, verdict::done), said(e, verdict::done, {says(false)}), said(e, verdict::failed), said(e, verdict::unknown)}; },
+            [&](const purchase::publish_accept& e) {
+                out = {said(e, verdict::done, {accept_ref}), said(e, verdict::done, {{}, says(false)}), said(e, verdict::failed), said(e, verdict::unknown)};
+            },
             [&](const purchase::pay& e) {
                 out = {said(e, verdict::done, {"0xtx", {}, {}}), said(e, verdict::done, {"0xtx", {"at://bob/r/r", "bafyr"}, {}}), said(e, verdict::done, {"", {}, refusal{"contract_over", "no"}}),
-                       said(e, verdict::failed, {}, "402 again"), said(e, verdict::unknown)};
+                       said(e, verdict::done, {"", {}, {}, says(false)}), said(e, verdict::failed, {}, "402 again"), said(e, verdict::unknown)};
             },
             [&](const purchase::look_up& e) {
                 out = {said(e, verdict::done, {"0xtx", now}), said(e, verdict::done, {"", begin}), said(e, verdict::done, {"", begin + 24h}), said(e, verdict::unknown)};
@@ -61,6 +63,7 @@ test::explorer<purchase> world() {
     x.same = [](const purchase::state& s) {
         auto t = s;
         t.due = {}, t.alarms = t.alarms > 0, t.pay_until = {}, t.started = {}, t.ends = {}, t.why.clear(), t.paid = 0, t.refunded = 0;
+        for (auto& o : t.offers) o.judged_at = {};
         return encode_described(t);
     };
     return x;
@@ -75,7 +78,14 @@ TEST_CASE("Alice pays one bidder, once, whom her policy allowed, and what he bid
         if (const auto* w = purchase::winner(a)) {
             CHECK(w->bidder == "bob"); // a denounced bidder never wins, however cheap
             REQUIRE(w->verdict);
-            CHECK(w->verdict->allowed);
+            const bool over = a.at == purchase::phase::stopping || purchase::is_final(a);
+            CHECK((w->verdict->allowed || over)); // nor does one who falls from grace go on
+        }
+        const auto denied = [&](const auto* o) { return o && o->said == verdict::done && o->found.denied; };
+        if (denied(std::get_if<outcome<purchase::pay>>(&s.command)) && s.before.at == purchase::phase::paying) CHECK(a.at == purchase::phase::stopping);
+        if (denied(std::get_if<outcome<purchase::publish_accept>>(&s.command)) && s.before.at == purchase::phase::accepting) {
+            CHECK(a.at == purchase::phase::failed);
+            CHECK(a.accept.cid.empty());
         }
         for (const auto& f : purchase::effects(a))
             match(f,
@@ -118,6 +128,28 @@ TEST_CASE("the cheapest a second wins among those allowed; ties go to the first"
     s.what.ceiling = 0, s.offers[1].withdrawn = true;
     CHECK(purchase::best(s, begin) == 0u);
     CHECK(!purchase::best(s, begin + 2h)); // all over
+}
+
+TEST_CASE("a seller who falls from grace before he is accepted gives way to the next; with nobody left it fails") {
+    purchase::state s;
+    s.at = purchase::phase::gathering, s.key = "p", s.rfp = rfp, s.offers = {offer("bob", 10), offer("carol", 20)};
+    for (auto& o : s.offers) o.verdict = says(true);
+    const auto go = [&](const purchase::command& c) {
+        for (const auto& e : purchase::decide(s, c, begin).events) s = purchase::evolve(s, e);
+    };
+    const auto grant = [&] { return std::get<purchase::grant>(purchase::effects(s).at(0)); };
+    go(deadline_passed{});
+    REQUIRE(s.at == purchase::phase::granting);
+    const auto to_bob = grant();
+    go(said(to_bob, verdict::done, {says(false)}));
+    REQUIRE(s.at == purchase::phase::granting);
+    CHECK(purchase::winner(s)->bidder == "carol");
+    CHECK(grant().id() != to_bob.id());
+    go(said(to_bob, verdict::done)); // late: it was his grant, not hers
+    CHECK(s.at == purchase::phase::granting);
+    go(said(grant(), verdict::done, {says(false)}));
+    CHECK(s.at == purchase::phase::failed);
+    CHECK(s.why.find("bob: denounced; carol: denounced") != std::string::npos);
 }
 
 TEST_CASE("a bid on another content of the request is refused") {
