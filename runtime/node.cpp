@@ -27,6 +27,7 @@
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/runtime/account.hpp>
+#include <souk/runtime/back_fill.hpp>
 #include <souk/runtime/clock.hpp>
 #include <souk/runtime/cluster/cluster.hpp>
 #include <souk/runtime/cluster/enrolment.hpp>
@@ -211,7 +212,7 @@ private:
     void shut_down() {
         if (hosted_) hosted_->close(); // roles are answered while there still are roles
         if (feed_) feed_->close(); // before the watches: one may be waiting to hand something over
-        watches_.clear(), relays_.clear();
+        watches_.clear(), relays_.clear(), fills_.clear();
         feed_.reset();
         control_.reset();
         door_.reset();
@@ -512,7 +513,12 @@ private:
             e.passed = [cursor](std::int64_t seq) {
                 if (cursor->taken == cursor->told) cursor->move(seq); // else it moves when those before are taken up
             };
-            e.gap = [host, name = c_.name] { spdlog::warn("{}: {} has forgotten what came before; records of that time may be missing", name, host); };
+            fills_.push_back(std::make_unique<back_fill>(*web_, *network_, back_fill::options{host, wanted, 24h, now_}, [this](const stored_record& r) { hand_over(r, [] {}); }));
+            e.gap = [host, name = c_.name, fill = fills_.back().get()] {
+                spdlog::warn("{}: {} has forgotten what came before; the repositories of those whom it knows are read", name, host);
+                fill->everyone();
+            };
+            e.missed = [fill = fills_.back().get()](const std::string& did) { fill->account(did); };
             e.state = [this, host, tell = stream_state(host)](bool up, const std::string& why) {
                 tell(up, why);
                 if (up) ask_to_crawl(host);
@@ -525,7 +531,10 @@ private:
         const bool opinion = r.uri.collection == vouch::nsid || r.uri.collection == policy::association_nsid;
         if (r.removed && !opinion) return;
         ++cursor->told;
-        feed_->push({r.uri.text(), r.removed ? "" : r.cid.text(), r.removed ? "" : encode_dag_cbor(r.value)}, [cursor, at = r.time_us] { ++cursor->taken, cursor->move(at); });
+        hand_over(r, [cursor, at = r.time_us] { ++cursor->taken, cursor->move(at); });
+    }
+    void hand_over(const stored_record& r, std::function<void()> taken) {
+        feed_->push({r.uri.text(), r.removed ? "" : r.cid.text(), r.removed ? "" : encode_dag_cbor(r.value)}, std::move(taken));
     }
     // com.atproto.sync.requestCrawl: a relay may read our commits then; one that is none, or does not want to, is no harm.
     void ask_to_crawl(const std::string& host) {
@@ -580,6 +589,7 @@ private:
     std::unique_ptr<http::server> door_, control_;
     std::unique_ptr<note_feed> feed_;
     std::vector<std::unique_ptr<record_watch>> watches_;
+    std::vector<std::unique_ptr<back_fill>> fills_; // before those that ask them
     std::vector<std::unique_ptr<sync_watch>> relays_;
     std::mutex guard_;
     std::condition_variable woken_;

@@ -65,6 +65,8 @@ public:
         std::function<void(const stored_record&)> record; // on one thread of its own; it may wait. `time_us` is the sequence number
         std::function<void(std::int64_t seq)> passed;      // all up to there has been told, or was nothing to tell. May be empty
         std::function<void()> gap;                         // the host has forgotten what came before: read the repositories. May be empty
+        // What this account said was let go for want of room, or its state was declared anew (#sync): read its repository. On the stream's thread. May be empty.
+        std::function<void(const std::string& did)> missed;
         std::function<void(bool up, std::string why)> state;
     };
     sync_watch(http::client_options, options, identity_resolver&, events);

@@ -108,6 +108,7 @@ private:
         if (!event) return refuse(seen->seq);
         if (auto* c = std::get_if<firehose::commit_event>(&*event)) return take(std::move(*c));
         if (const auto* i = std::get_if<firehose::identity_event>(&*event)) who_.forget(i->did);
+        if (const auto* s = std::get_if<firehose::sync_event>(&*event); s && events_.missed) events_.missed(s->did);
         if (const auto* e = std::get_if<firehose::error_event>(&*event)) return start_over(e->error == "FutureCursor");
         if (const auto* i = std::get_if<firehose::info_event>(&*event); i && i->name == "OutdatedCursor" && events_.gap) events_.gap();
         hold.lock();
@@ -123,7 +124,10 @@ private:
         auto& all = by_author_[did];
         if (all.commits.size() >= most_waiting_of_one) {
             ++count_.unresolved;
-            return pass(seq);
+            pass(seq);
+            hold.unlock();
+            if (events_.missed) events_.missed(did);
+            return;
         }
         under_way_.insert(seq), bytes_ += cost(c);
         const bool first = all.commits.empty() && !all.author;

@@ -5,6 +5,7 @@ namespace souk::bench {
 const std::vector<benchmark>& all() {
     static const std::vector<benchmark> list{
         {"records", "records written canonically and named by their CID", records},
+        {"repository", "records created in a node's own repository, durable and committed", repositories},
         {"signatures", "signatures verified", signatures},
         {"verdicts", "verdicts of the policy engine over ten thousand vouches", verdicts},
         {"contracts", "contracts from request to receipt on one node", contracts},

@@ -35,6 +35,7 @@ struct benchmark {
 const std::vector<benchmark>& all();
 
 std::vector<row> records(const settings&);
+std::vector<row> repositories(const settings&);
 std::vector<row> signatures(const settings&);
 std::vector<row> verdicts(const settings&);
 std::vector<row> contracts(const settings&);

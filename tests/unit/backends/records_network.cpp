@@ -6,6 +6,7 @@
 #include <souk/backends/records/frames.hpp>
 #include <souk/backends/records/network.hpp>
 #include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/firehose.hpp>
 #include <souk/messages/json.hpp>
 
 using namespace souk;
@@ -466,6 +467,37 @@ TEST_CASE("a stream whose commits are signed by another key than the author's te
     REQUIRE(bob.own->create(notes, "k", note("1")));
     CHECK(soon([&] { return watch.so_far().refused == 1; }));
     CHECK(told.size() == 0);
+}
+
+TEST_CASE("a host that declares an account's state anew says whose repository is to be read, and one that has forgotten says so") {
+    http::handler h;
+    h.answer = [](http::request, http::responder tell) { tell({404, {}, ""}); };
+    h.upgrade = [](const http::request&, std::shared_ptr<http::stream> to) -> std::variant<http::stream_handler, http::response> {
+        const auto did = "did:web:carol.example";
+        const auto key = crypto::generate(crypto::curve::k256);
+        directory home;
+        const auto theirs = open_repository(home / "records", did, key.copy());
+        REQUIRE(theirs->create(notes, "k", note("1")));
+        firehose::sync_event s{7, did, theirs->head().rev, {}, "2026-01-01T00:00:00Z"};
+        s.blocks = theirs->prove(notes, "none").value(); // a CAR with the commit
+        const auto frame = firehose::encode(s);
+        const auto info = firehose::encode(firehose::info_event{"OutdatedCursor", std::nullopt});
+        REQUIRE(info);
+        to->send(*info);
+        if (frame) to->send(*frame);
+        return http::stream_handler{[](std::string) {}, [] {}, [] {}, true};
+    };
+    const http::server door({}, h);
+    http::client client{local()};
+    identity_resolver who(client, {});
+    inbox<std::string> told;
+    sync_watch::events e;
+    e.record = [](const stored_record&) {};
+    e.gap = [&] { told.put("gap"); };
+    e.missed = [&](const std::string& did) { told.put(did); };
+    const sync_watch watch(local(), sync_watch::options{"http://127.0.0.1:" + std::to_string(door.port()), {notes}, 1}, who, std::move(e));
+    CHECK(told.take() == "gap");
+    CHECK(told.take() == "did:web:carol.example");
 }
 
 } // TEST_SUITE
