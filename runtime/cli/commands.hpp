@@ -36,6 +36,7 @@ std::string links_table(const value&); // the answer of /v1/links
 void add_buyer(CLI::App&, context&);
 void add_provider(CLI::App&, context&);
 void add_cluster(CLI::App&, context&);
+void add_identity(CLI::App&, context&);
 void add_inspect(CLI::App&, context&);
 void add_demo(CLI::App&, context&);
 void add_console(CLI::App&, context&);

@@ -94,6 +94,7 @@ int run(int argc, char** argv) {
     add_buyer(app, c);
     add_provider(app, c);
     add_cluster(app, c);
+    add_identity(app, c);
     add_inspect(app, c);
     add_console(app, c);
     add_demo(app, c);

@@ -60,6 +60,7 @@ public = "http://localhost:${port}"
 [network]
 plc_directory = "${directoryUrl}"
 allow_private = true
+hosts = { "alice.test" = "127.0.0.1:1" }
 `)
   const log = openSync(join(home, 'log'), 'a')
   node = spawn(souk, ['node', '--config', join(home, 'souk.toml')], { stdio: ['ignore', log, log] })
@@ -194,7 +195,11 @@ const check = async ({ alice, signing }) => {
   assert.deepEqual(doc.alsoKnownAs, ['at://alice.test'])
   assert.equal(doc.verificationMethod[0].publicKeyMultibase, signing.did().slice('did:key:'.length))
 }
-await check(await create(await k256()))
+const someone = await create(await k256())
+await check(someone)
+// Nobody answers for the name that it claims: it is not shown as its.
+const shown = JSON.parse(command('who', someone.alice).stdout)
+assert.deepEqual([shown.did, shown.handle, shown.claims], [someone.alice, 'handle.invalid', ['alice.test']])
 // This library's P-256 signatures have a high s half of the time, and this directory takes them: the specification does not, so neither do we.
 const half = Buffer.from('7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8', 'hex')
 const p256 = await crypto.EcdsaKeypair.create()

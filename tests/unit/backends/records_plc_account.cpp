@@ -103,6 +103,9 @@ TEST_CASE("a change of what it is to say is an operation on the disk before anyo
     h.restart();
     const auto head = h.account->own().head_cid();
     CHECK(h.account->own().all.size() == 2);
+    const auto kept = from_json(tls::read_file(h.home / "plc.json")).value();
+    CHECK(plc::read_history(h.account->own().did, kept)->head_cid() == head);
+    CHECK(h.net.asked == 2); // none of it since the start
     CHECK(h.account->own().document.handles == std::vector<std::string>{"alice.new.example"}); // a node goes on with its own log
     CHECK(h.after(0s) == standing::unknown);
     h.restart(); // killed: the same operation, not another
