@@ -150,7 +150,7 @@ public:
         auto tidied = std::chrono::steady_clock::now();
         while (!stopping_) {
             woken_.wait_for(hold, 500ms);
-            if (self_.account) self_.account->tick(http::fetcher_of(*web_)), turn_keys();
+            if (self_.account) self_.account->tick(http::fetcher_of(*web_)), tell_standing(), turn_keys();
             if (const auto since = std::chrono::steady_clock::now(); since - tidied >= 1min) {
                 hold.unlock();
                 for (int i = 0; i < 100 && log_->compact(now_() - c_.keep_facts) > 0; ++i) {} // the rest a minute later
@@ -214,6 +214,13 @@ private:
         cluster_.reset();
     }
 
+    void tell_standing() {
+        const auto at = self_.account->look();
+        if (at.how == stood_) return;
+        stood_ = at.how;
+        const bool fine = at.how == plc_account::standing::agrees || at.how == plc_account::standing::waiting;
+        spdlog::log(fine ? spdlog::level::info : spdlog::level::warn, "{}: {} at {}: {}{}{}", c_.name, self_.document.did, c_.plc_directory, to_text(at.how), at.why.empty() ? "" : "; ", at.why);
+    }
     std::optional<crypto::public_key> next_key() const {
         try {
             return keys_->next_signing();
@@ -559,6 +566,7 @@ private:
     bool stopping_ = false;
     std::atomic<bool> turned_{false}; // the next start has another signing key
     bool turn_tried_ = false;
+    plc_account::standing stood_ = plc_account::standing::unknown; // what was last said of the directory
 };
 
 node::node(node_config config) : impl_(std::make_unique<impl>(std::move(config))) {}
