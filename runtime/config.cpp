@@ -38,6 +38,12 @@ std::optional<place> place_at(toml_table& t) {
     return found;
 }
 
+bool names_a_host(std::string_view url) {
+    const auto start = url.find("://");
+    const auto host = start == url.npos ? std::string_view() : url.substr(start + 3, url.find(':', start + 3) - start - 3);
+    return is_handle(host) || host == "localhost";
+}
+
 struct reader {
     node_config c;
     std::filesystem::path base; // relative paths are below the file's own folder
@@ -185,6 +191,7 @@ struct reader {
         if (auto x = t.table("broker")) broker(*x);
         t.done();
         if (c.identity != "none" && (!c.door || c.public_url.empty())) t.fail("identity", "an identity needs a [door] with `listen` and `public`");
+        if (c.identity == "web" && !names_a_host(c.public_url)) t.fail("identity", "a did:web is a domain's name, and that is what `public` of [door] must have: https://NAME[:PORT]");
     }
 };
 
