@@ -44,6 +44,12 @@ void rules_at(toml_table& t, std::vector<std::string>& into) {
     if (const auto good = policy::check_rules(into); !good) t.fail("rules", good.error().text);
 }
 
+bool names_a_host(std::string_view url) {
+    const auto start = url.find("://");
+    const auto host = start == url.npos ? std::string_view() : url.substr(start + 3, url.find(':', start + 3) - start - 3);
+    return is_handle(host) || host == "localhost";
+}
+
 struct reader {
     node_config c;
     std::filesystem::path base; // relative paths are below the file's own folder
@@ -205,6 +211,7 @@ struct reader {
         if (hosted == c.pds_host.empty()) t.fail("pds", hosted ? "an account needs a [pds] with its `host`" : "a [pds] is for [identity] method = \"account\"");
         if (c.pds_identifier.empty()) c.pds_identifier = c.handle;
         if (hosted && c.pds_identifier.empty()) t.fail("identity", "an account needs a `handle`");
+        if (c.identity == "web" && !names_a_host(c.public_url)) t.fail("identity", "a did:web is a domain's name, and that is what `public` of [door] must have: https://NAME[:PORT]");
     }
 };
 

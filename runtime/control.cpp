@@ -66,6 +66,7 @@ public:
                 shown["asOf"] = to_datetime(d->as_of), shown["stale"] = d->stale;
                 say(json(std::move(shown)));
             });
+        if (is("GET", "/v1/who")) return who(std::string(r.param("name")), std::move(say));
         if (is("GET", "/v1/wallet")) return wallet(std::move(say));
         say(http::error_response(404, {"not_found", "no such question"}));
     }
@@ -134,6 +135,31 @@ private:
             if (!r || r->refused) return told(r ? *r->refused : r.error());
             if (self->p_.policy) tell(self->p_.policy, record_note{r->uri, r->cid, r->record});
             say(json(value::map{{"uri", uri}, {"cid", r->cid}}));
+        });
+    }
+
+    // A handle is shown as somebody's only where it leads back to him.
+    void who(const std::string& name, http::responder say) {
+        const auto tell = [say](const shown_identity& d, const std::string& handle, const std::string& why) {
+            value::list signing, claims;
+            for (const auto& key : d.document.signing) signing.emplace_back(key.did_key());
+            for (const auto& one : d.document.handles) claims.emplace_back(one);
+            say(json(value::map{{"did", d.document.did}, {"handle", handle}, {"claims", std::move(claims)}, {"why", why}, {"host", d.document.pds}, {"seal_key", d.document.seal_key},
+                                {"signing", std::move(signing)}, {"asOf", to_datetime(d.as_of)}, {"stale", d.stale}}));
+        };
+        if (!name.starts_with("did:"))
+            return p_.identities->resolve_handle(name, [say, tell, name, now = p_.now](result<did_document> d) {
+                if (!d) return say(http::error_response(404, d.error()));
+                tell({std::move(*d), now(), false}, name, "");
+            });
+        p_.identities->show(name, [say, tell, identities = p_.identities](result<shown_identity> d) {
+            if (!d) return say(http::error_response(404, d.error()));
+            if (d->document.handles.empty()) return tell(*d, "", "");
+            const auto handle = d->document.handles.front();
+            identities->resolve_handle(handle, [tell, d = *d, handle](const result<did_document>& back) {
+                const bool theirs = back && back->did == d.document.did;
+                tell(d, theirs ? handle : "handle.invalid", theirs ? "" : handle + (back ? " is " + back->did : ": " + back.error().text));
+            });
         });
     }
 

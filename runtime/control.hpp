@@ -42,7 +42,7 @@ struct control_parts {
 //   GET  /v1/bids?id=&rules=   /v1/access?id=    POST /v1/vouch  {did, kind, reason, weight, expires}
 //   GET  /v1/events?id=                          POST /v1/drain  {host, on}
 //   GET  /v1/fleet  /v1/machines  /v1/console?tag=
-//   GET  /v1/routes /v1/links /v1/trust?did=&depth= /v1/wallet /v1/identity /v1/resolve?did=
+//   GET  /v1/routes /v1/links /v1/trust?did=&depth= /v1/wallet /v1/identity /v1/resolve?did= /v1/who?name=
 // Errors are {"error","message"}.
 http::handler make_control(control_parts);
 

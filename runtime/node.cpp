@@ -42,6 +42,7 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
+constexpr auto named_for = 10min; // twice what a node of this kind remembers an identity for
 
 // did:web of a door: the port's colon is written %3A.
 std::string did_web(const std::string& public_url) {
@@ -67,7 +68,8 @@ who identify(const node_config& c, const keyring& keys) {
     }
     const auto seal = c.seal ? crypto::seal_did_key(keys.seal().public32) : std::string();
     if (c.identity == "plc") {
-        plc::genesis_of says{keys.rotation_public(), keys.signing_public(), seal, c.handle, c.public_url, c.recovery, c.services};
+        plc::genesis_of says{keys.rotation_public(), keys.signing_public(), seal, c.handle, c.public_url, c.recovery, c.services, keys.retired()};
+        if (const auto next = keys.next_signing()) says.also.insert(says.also.begin(), *next); // named before it is used
         w.account = std::make_unique<plc_account>(plc_account::options{c.directory / "plc.json", c.plc_directory, c.publish, std::move(says), wall_clock()}, keys.rotation());
         w.document = w.account->own().document;
         return w;
@@ -159,7 +161,7 @@ public:
         auto tidied = std::chrono::steady_clock::now();
         while (!stopping_) {
             woken_.wait_for(hold, 500ms);
-            if (self_.account) self_.account->tick(http::fetcher_of(*web_));
+            if (self_.account) self_.account->tick(http::fetcher_of(*web_)), tell_standing(), turn_keys();
             if (const auto since = std::chrono::steady_clock::now(); since - tidied >= 1min) {
                 hold.unlock();
                 for (int i = 0; i < 100 && log_->compact(now_() - c_.keep_facts) > 0; ++i) {} // the rest a minute later
@@ -250,6 +252,39 @@ private:
             if (d && std::find(d->signing.begin(), d->signing.end(), key) == d->signing.end())
                 spdlog::error("{}: {} does not name this node's key: nobody will believe what it signs. Next: souk account bind", name, d->did);
         });
+    }
+
+    void tell_standing() {
+        const auto at = self_.account->look();
+        if (at.how == stood_) return;
+        stood_ = at.how;
+        const bool fine = at.how == plc_account::standing::agrees || at.how == plc_account::standing::waiting;
+        spdlog::log(fine ? spdlog::level::info : spdlog::level::warn, "{}: {} at {}: {}{}{}", c_.name, self_.document.did, c_.plc_directory, to_text(at.how), at.why.empty() ? "" : "; ", at.why);
+    }
+    std::optional<crypto::public_key> next_key() const {
+        try {
+            return keys_->next_signing();
+        } catch (const std::exception&) { // a file that was put there wrongly stops the next start, not this run
+            return std::nullopt;
+        }
+    }
+    // The next signing key is put in force once the directory has named it for longer than others remember what it said before: nobody is to meet
+    // a signature by a key that he does not find.
+    void turn_keys() {
+        const auto& own = self_.account->own();
+        const auto named_at = own.all[own.head].at;
+        if (turn_tried_ || !named_at || now_() - *named_at < named_for) return;
+        const auto next = next_key();
+        const auto& named = self_.document.signing;
+        if (!next || self_.account->look().how != plc_account::standing::agrees || std::find(named.begin(), named.end(), *next) == named.end()) return;
+        turn_tried_ = true;
+        try {
+            keys_->put_next_in_force();
+        } catch (const std::exception& e) {
+            return spdlog::error("{}: the next signing key stays the next one: {}", c_.name, e.what());
+        }
+        turned_ = true;
+        spdlog::warn("{}: {} signs from the next start on: restart this node", c_.name, next->did_key());
     }
 
     on_trouble trouble() const {
@@ -481,6 +516,8 @@ private:
         value::map m{{"head", own.head_cid().text()}, {"operations", static_cast<std::int64_t>(own.operations().size())}, {"directory", c_.plc_directory},
                      {"standing", to_text(at.how)}, {"directory_head", at.directory_head}, {"why", at.why}, {"asked", at.asked ? to_datetime(*at.asked) : std::string()}};
         if (const auto why = trouble_of(self_, *keys_); !why.empty()) m["trouble"] = why;
+        if (const auto next = next_key()) m["next_key"] = next->did_key();
+        m["restart"] = turned_.load();
         return m;
     }
 
@@ -594,6 +631,9 @@ private:
     std::mutex guard_;
     std::condition_variable woken_;
     bool stopping_ = false;
+    std::atomic<bool> turned_{false}; // the next start has another signing key
+    bool turn_tried_ = false;
+    plc_account::standing stood_ = plc_account::standing::unknown; // what was last said of the directory
 };
 
 node::node(node_config config) : impl_(std::make_unique<impl>(std::move(config))) {}

@@ -1,5 +1,6 @@
 #include <souk/backends/keys/keyring.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -145,6 +146,54 @@ struct keyring::made {
         ssh_public = std::move(*line);
     }
 };
+
+namespace {
+
+constexpr std::size_t most_retired = 5; // with the four others, no more methods than a did:plc takes
+
+std::vector<crypto::public_key> read_retired(const std::filesystem::path& file) {
+    std::vector<crypto::public_key> all;
+    const auto text = read_secret(file);
+    for (auto rest = text.view(); !rest.empty();) {
+        const auto line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+        auto key = crypto::public_key::from_did_key(line);
+        if (!key || all.size() == most_retired) refuse(file, "it is no list of did:keys");
+        all.push_back(std::move(*key));
+    }
+    return all;
+}
+
+} // namespace
+
+std::optional<crypto::public_key> keyring::next_signing() const {
+    const auto file = directory_ / "signing.next";
+    const auto line = read_secret(file);
+    if (line.empty()) return std::nullopt;
+    return made::public_of(from_hex_text(line, 32, file), file);
+}
+crypto::public_key keyring::prepare_next_signing() const {
+    (void)signing(); // there is one to follow
+    const auto file = directory_ / "signing.next";
+    return made::public_of(made::load_k256(file), file);
+}
+// The old one is listed before the new one takes its place: whatever happens in between, nothing is lost.
+void keyring::put_next_in_force() const {
+    const auto next = directory_ / "signing.next", now = directory_ / "signing.key", list = directory_ / "retired";
+    const auto fresh = read_secret(next);
+    if (fresh.empty()) refuse(next, "there is none");
+    const auto old = made::public_of(made::load_k256(now), now);
+    auto all = retired();
+    if (std::find(all.begin(), all.end(), old) == all.end()) all.insert(all.begin(), old);
+    if (all.size() > most_retired) all.resize(most_retired);
+    std::string text;
+    for (const auto& key : all) text += key.did_key() + '\n';
+    tls::write_secret(list, text);
+    tls::write_secret(now, fresh.view());
+    std::filesystem::remove(next);
+}
+std::vector<crypto::public_key> keyring::retired() const { return read_retired(directory_ / "retired"); }
+void keyring::forget_retired() const { std::filesystem::remove(directory_ / "retired"); }
 
 keyring::keyring(std::filesystem::path directory) : directory_(std::move(directory)), made_(std::make_shared<made>()) {
     if (sodium_init() < 0) throw std::runtime_error("libsodium does not start");

@@ -2,6 +2,8 @@
 #pragma once
 #include <filesystem>
 #include <mutex>
+#include <optional>
+#include <vector>
 
 #include <souk/messages/attest.hpp>
 #include <souk/messages/jwt.hpp>
@@ -22,6 +24,14 @@ public:
     const jwt::rsa_key& issuer() const;          // RS256: workload tokens
     std::filesystem::path ssh_private() const;   // Ed25519, OpenSSH form: this person's key to machines
     std::string ssh_public() const;              // its authorized_keys line
+
+    // -- another signing key: made ahead, named by the identity, then put in force; the one before it goes on counting for what it signed ------
+
+    std::optional<crypto::public_key> next_signing() const; // made ahead, and not in force yet
+    crypto::public_key prepare_next_signing() const;        // makes it, where there is none
+    void put_next_in_force() const;                         // for who opens the keyring from now on; this one keeps what it has
+    std::vector<crypto::public_key> retired() const;        // the newest first, at most 5
+    void forget_retired() const;
 
 private:
     struct made;

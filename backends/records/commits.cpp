@@ -78,11 +78,24 @@ void commit_log::load(const std::string& did, std::int64_t now_us) {
         durable_.last_us = head.number(1);
         durable_.tree = mst(durable_.commit.data, *blocks_);
         head.reset();
+        sign_anew(now_us);
         return;
     }
     durable_.commit.did = did;
     durable_.tree = mst();
     adopt_records(now_us);
+}
+
+// With another key than the last commit's, the same is signed once more: who reads the repository looks for the key of today.
+void commit_log::sign_anew(std::int64_t now_us) {
+    const auto open = or_throw(crypto::public_of(crypto::curve::k256, key_), "the signing key is none");
+    const std::vector<crypto::verifier> keys{or_throw(crypto::verifier::of(open), "the signing key is none")};
+    if (verify_commit(durable_.commit, durable_.commit.did, keys)) return;
+    sqlite::transaction t(db_);
+    begin(now_us);
+    sign_state();
+    t.commit();
+    kept();
 }
 
 // The first commit: of nothing, or of what was there before this file had commits.
@@ -94,15 +107,21 @@ void commit_log::adopt_records(std::int64_t now_us) {
     sqlite::statement(db_, "UPDATE record SET rev = ?").bind(rev_).row();
     const auto changes = now_.tree.write(&*blocks_);
     for (const auto& [id, bytes] : changes.added) put_node_->bind(sqlite::blob{id.bytes()}, rev_, sqlite::blob{bytes}).row(), blocks_->put(id, bytes);
-    now_.commit.data = changes.root, now_.commit.rev = rev_, now_.commit.sig.clear();
-    now_.commit = or_throw(sign_commit(now_.commit, crypto::curve::k256, key_), "the first commit cannot be signed");
+    now_.commit.data = changes.root;
+    sign_state();
+    t.commit();
+    kept();
+}
+
+// A commit that is told as a state, not as what changed.
+void commit_log::sign_state() {
+    now_.commit.rev = rev_, now_.commit.sig.clear();
+    now_.commit = or_throw(sign_commit(now_.commit, crypto::curve::k256, key_), "the commit cannot be signed");
     const auto bytes = encode_commit(now_.commit);
     put_head_->bind(sqlite::blob{cid::of_dag_cbor(bytes).bytes()}, rev_, now_.last_us, sqlite::blob{bytes}).row();
     auto told = firehose::announce_state(now_.commit, to_datetime(instant{std::chrono::milliseconds{now_.last_us / 1000}}));
     told.seq = ++seq_;
-    put_frame(or_throw(firehose::encode(told), "the first commit cannot be told"));
-    t.commit();
-    kept();
+    put_frame(or_throw(firehose::encode(told), "the commit cannot be told"));
 }
 
 void commit_log::next_rev() {

@@ -62,6 +62,8 @@ private:
     void set_up();
     void load(const std::string& did, std::int64_t now_us);
     void adopt_records(std::int64_t now_us);
+    void sign_anew(std::int64_t now_us);
+    void sign_state();
     void next_rev();
     void put_frame(const std::string& bytes);
     void drop_old_frames();

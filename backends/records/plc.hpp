@@ -45,12 +45,13 @@ struct genesis_of {
     std::string seal_key, handle, pds;
     std::vector<std::string> recovery = {};                                  // did:keys that outrank the rotation key, most powerful first
     std::map<std::string, std::pair<std::string, std::string>> services = {}; // id -> type, endpoint
+    std::vector<crypto::public_key> also = {}; // further keys that sign, or signed once: #attestation-1 and on
 };
 value genesis(const genesis_of&, const crypto::secret& rotation_key); // signed operation
 std::string did_of(const value& genesis_operation);
 
 // The operation that makes an identity say what `wanted` says and keeps what it does not speak of: other people's methods and services, further
-// names. std::nullopt when `before` says it already. Codes "plc_not_ours" (the key is none of the rotation keys), "plc_too_large".
+// names. Every #attestation-N is ours. std::nullopt when `before` says it already. Codes "plc_not_ours" (the key is none of the rotation keys), "plc_too_large".
 result<std::optional<value>> update(const value& before, const genesis_of& wanted, const crypto::secret& rotation_key);
 // Any change: these fields in place of those before. Codes "plc_not_ours", "plc_too_large", "bad_plc_operation".
 result<value> change(const value& before, const value::map& fields, const crypto::secret& rotation_key);

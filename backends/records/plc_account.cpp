@@ -140,10 +140,13 @@ private:
         http::call c;
         c.method = "POST", c.url = options_.directory + '/' + own_.did, c.body = to_json(operation), c.within = fetch_within, c.largest_answer = largest_answer;
         c.head.set("Content-Type", "application/json");
-        fetch(std::move(c), [weak = weak_from_this()](result<http::response> r) {
+        const auto id = cid_of(operation);
+        const bool again = std::exchange(told_, id) == id;
+        fetch(std::move(c), [weak = weak_from_this(), again](result<http::response> r) {
             const auto self = weak.lock();
             if (!self) return;
             if (!r) return self->silent(r.error().text);
+            if (r->status / 100 == 2 && again) return self->silent("it took an operation, and does not show it");
             if (r->status / 100 == 2) return self->settle(standing::waiting, "told; asked next", 0ms);
             const auto why = "it answered " + std::to_string(r->status) + ' ' + to_utf8(r->body.substr(0, longest_reason));
             if (r->status >= 500) self->silent(why);
@@ -175,6 +178,7 @@ private:
     mutable std::mutex guard_; // over what follows
     std::optional<plc::history> replaced_;
     state state_;
+    cid told_; // the last; only by who is under way
     instant asked_{};
     std::chrono::milliseconds wait_{0}, again_{0};
     bool under_way_ = false;

@@ -49,6 +49,8 @@ result<void> ours(const value::map& before, const crypto::secret& key) {
 void merge(value::map& fields, const genesis_of& wanted) {
     auto& methods = *fields["verificationMethods"].as<value::map>();
     methods["atproto"] = methods["attestation"] = wanted.signing.did_key();
+    std::erase_if(methods, [](const auto& m) { return m.first.starts_with("attestation-"); });
+    for (std::size_t i = 0; i < wanted.also.size(); ++i) methods["attestation-" + std::to_string(i + 1)] = wanted.also[i].did_key();
     if (!wanted.seal_key.empty()) methods["seal"] = wanted.seal_key;
     auto& services = *fields["services"].as<value::map>();
     if (!wanted.pds.empty()) services["atproto_pds"] = service("AtprotoPersonalDataServer", wanted.pds);

@@ -62,7 +62,8 @@ public:
         });
     }
     void resolve_handle(const std::string& text, teller tell) {
-        const bool local = options_.local.contains(text);
+        const auto lower = handle_of(text, true, true);
+        const bool local = lower && options_.local.contains(*lower);
         const auto handle = handle_of(text, options_.development, local);
         if (!handle) return tell(handle.error());
         const auto name = "_atproto." + *handle;

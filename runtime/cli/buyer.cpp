@@ -211,17 +211,6 @@ void buy_something(context& c, const request_options& o) {
     else if (!c.json) fmt::print("\nsouk ssh {}      to get in\nsouk stop {}     to end it\n", text_of(*bought, "id"), text_of(*bought, "id"));
 }
 
-// A did:plc's log, and whether its directory agrees.
-std::string log_lines(const value& log) {
-    auto out = fmt::format("{:<12} {} ({} operations)\n", "log head", text_of(log, "head"), text_of(log, "operations"));
-    out += fmt::format("{:<12} {}: {}", "directory", text_of(log, "directory"), text_of(log, "standing"));
-    if (!text_of(log, "asked").empty()) out += " as of " + text_of(log, "asked");
-    if (!text_of(log, "why").empty()) out += "; " + text_of(log, "why");
-    out += '\n';
-    if (!text_of(log, "trouble").empty()) out += fmt::format("{:<12} {}\n", "TROUBLE", text_of(log, "trouble"));
-    return out;
-}
-
 } // namespace
 
 void add_buyer(CLI::App& app, context& c) {
@@ -294,15 +283,6 @@ void add_buyer(CLI::App& app, context& c) {
     s->callback([&c] {
         c.answer(c.ask().get("/v1/wallet"), [](const value& v) {
             return fmt::format("address  {}\nnetwork  {}\nbalance  {}\n", text_of(v, "address"), text_of(v, "network"), text_of(v, "balance"));
-        });
-    });
-    s = app.add_subcommand("keys", "this node's identity and public keys");
-    s->callback([&c] {
-        c.answer(c.ask().get("/v1/identity"), [](const value& v) {
-            std::string out;
-            for (const char* key : {"name", "owner", "did", "door", "signing_key", "seal_key", "wallet", "ssh_key"}) out += fmt::format("{:<12} {}\n", key, text_of(v, key));
-            if (const auto* log = v.find("log")) out += log_lines(*log);
-            return out;
         });
     });
 }

@@ -37,6 +37,7 @@ void add_buyer(CLI::App&, context&);
 void add_provider(CLI::App&, context&);
 void add_cluster(CLI::App&, context&);
 void add_account(CLI::App&, context&);
+void add_identity(CLI::App&, context&);
 void add_inspect(CLI::App&, context&);
 void add_demo(CLI::App&, context&);
 void add_console(CLI::App&, context&);

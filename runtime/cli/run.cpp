@@ -95,6 +95,7 @@ int run(int argc, char** argv) {
     add_provider(app, c);
     add_cluster(app, c);
     add_account(app, c);
+    add_identity(app, c);
     add_inspect(app, c);
     add_console(app, c);
     add_demo(app, c);

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <sstream>
 
+#include <souk/backends/records/plc.hpp>
 #include <souk/messages/attest.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/dag_cbor.hpp>
@@ -201,10 +202,26 @@ void repositories() {
     seed("fuzz_mst", part(left));
 }
 
+void identities() {
+    seed("fuzz_plc", read(fs::path(SOUK_TEST_DATA) / "plc/reference-server-log.json"));
+    const auto low = crypto::generate(crypto::curve::k256), top = crypto::generate(crypto::curve::k256);
+    const auto open = [](const crypto::secret& key) { return crypto::public_of(crypto::curve::k256, key).value(); };
+    const auto genesis = plc::genesis({open(low), open(low), crypto::seal_did_key(std::string(32, '\7')), "alice.test", "https://alice.example", {open(top).did_key()}, {}}, low);
+    const auto did = plc::did_of(genesis);
+    const auto stolen = plc::change(genesis, {{"alsoKnownAs", value::list{"at://eve.test"}}}, low).value(), back = plc::tombstone(genesis, top).value();
+    value::list audit;
+    for (const auto& operation : {genesis, stolen, back})
+        audit.push_back(value::map{{"did", did}, {"operation", operation}, {"cid", cid_of(operation).text()}, {"nullified", operation == stolen}, {"createdAt", "2026-01-01T00:00:00.000Z"}});
+    for (const value& log : {value(value::list{genesis}), value(value::list{genesis, stolen}), value(audit)}) seed("fuzz_plc", to_json(log)), seed("fuzz_plc", encode_dag_cbor(log));
+    seed("fuzz_did", to_json(to_json_document(plc::verify_log(did, value::list{genesis}).value())));
+    for (const char* text : {"a.example%3A8443:people:alice", "localhost%3A8080", "alice.test", "A.b.onion", "did=did:web:a.example\ndid=did:plc:x", "https://a.example:8/y", "/z"}) seed("fuzz_did", text);
+    seed("fuzz_did", open(low).did_key()), seed("fuzz_did", crypto::seal_did_key(std::string(32, '\7')));
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
     if (argc != 2) return std::cerr << "usage: fuzz_seeds DIRECTORY\n", 2;
     out = argv[1];
-    records(), payments(), names(), tokens(), permissions(), frames(), configurations(), policies(), entries(), repositories();
+    records(), payments(), names(), tokens(), permissions(), frames(), configurations(), policies(), entries(), repositories(), identities();
 }

@@ -1,7 +1,7 @@
 // check.mjs SOUK DIRECTORY: a node's did:plc at the reference directory, with the reference library as everybody else.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -60,6 +60,7 @@ public = "http://localhost:${port}"
 [network]
 plc_directory = "${directoryUrl}"
 allow_private = true
+hosts = { "alice.test" = "127.0.0.1:1" }
 `)
   const log = openSync(join(home, 'log'), 'a')
   node = spawn(souk, ['node', '--config', join(home, 'souk.toml')], { stdio: ['ignore', log, log] })
@@ -149,15 +150,66 @@ assert.equal(again.log.operations, 3)
 assert.deepEqual((await client.getDocumentData(did)).alsoKnownAs, ['at://safest.test'])
 console.log('a nullification by @did-plc/lib was taken over')
 
+// Another signing key: named by the log first, in force after that, and the old one still listed.
+const one = again.signing_key
+const { next_key: two } = JSON.parse(command('keys', 'rotate').stdout)
+assert.notEqual(two, one)
+await stop()
+start('safest.test', '')
+const named = await stands('agrees')
+assert.deepEqual([named.signing_key, named.log.next_key, named.log.restart], [one, two, false])
+await stop()
+// As if ten minutes had gone by since: until then others may remember a document without it.
+const file = join(home, 'plc.json')
+const earlier = JSON.parse(readFileSync(file)).map((e) => ({ ...e, createdAt: new Date(Date.parse(e.createdAt) - 601_000).toISOString() }))
+writeFileSync(file, JSON.stringify(earlier))
+start('safest.test', '')
+await until('the next key is put in force', () => keys()?.log.restart)
+data = await client.getDocumentData(did)
+assert.deepEqual([data.verificationMethods.atproto, data.verificationMethods['attestation-1']], [one, two])
+assert.equal(keys().signing_key, one)
+await stop()
+start('safest.test', '')
+assert.equal((await stands('agrees')).signing_key, two)
+data = await client.getDocumentData(did)
+assert.deepEqual([data.verificationMethods.atproto, data.verificationMethods['attestation-1']], [two, one])
+assert.equal(JSON.parse(command('keys', 'drop-old').stdout).dropped, 1)
+await stop()
+start('safest.test', '')
+await stands('agrees')
+data = await client.getDocumentData(did)
+assert.deepEqual(Object.values(data.verificationMethods), [two, two])
+assert.equal((await inspect(did)).verdict, 'good')
+console.log('the signing key was rotated')
+
 // -- others' logs -------------------------------------------------------------------------------------------------------------------------
-const p256 = await crypto.EcdsaKeypair.create()
-for (const rotation of [await k256(), p256]) {
+const create = async (rotation) => {
   const signing = await k256()
   const alice = await client.createDid({ signingKey: signing.did(), handle: 'alice.test', pds: 'https://alice.example', rotationKeys: [rotation.did()], signer: rotation })
-  let doc = await resolve(alice)
-  assert.equal(doc.id, alice)
+  const [{ sig }] = await client.getOperationLog(alice)
+  return { alice, signing, sig: Buffer.from(sig, 'base64url') }
+}
+const check = async ({ alice, signing }) => {
+  const doc = await resolve(alice)
+  assert.equal(doc.id, alice, JSON.stringify(doc))
   assert.deepEqual(doc.alsoKnownAs, ['at://alice.test'])
   assert.equal(doc.verificationMethod[0].publicKeyMultibase, signing.did().slice('did:key:'.length))
+}
+const someone = await create(await k256())
+await check(someone)
+// Nobody answers for the name that it claims: it is not shown as its.
+const shown = JSON.parse(command('who', someone.alice).stdout)
+assert.deepEqual([shown.did, shown.handle, shown.claims], [someone.alice, 'handle.invalid', ['alice.test']])
+// This library's P-256 signatures have a high s half of the time, and this directory takes them: the specification does not, so neither do we.
+const half = Buffer.from('7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8', 'hex')
+const p256 = await crypto.EcdsaKeypair.create()
+for (const seen = new Set(); seen.size < 2; ) {
+  const one = await create(p256)
+  const low = Buffer.compare(one.sig.subarray(32), half) <= 0
+  if (seen.has(low)) continue
+  seen.add(low)
+  if (low) await check(one)
+  else assert.equal((await resolve(one.alice)).error, 'bad_plc_log')
 }
 const [old, fresh, top] = [await k256(), await k256(), await k256()]
 const many = await client.createDid({ signingKey: old.did(), handle: 'many.test', pds: 'https://many.example', rotationKeys: [top.did(), old.did()], signer: old })
@@ -187,7 +239,7 @@ await client.sendOperation(legacyDid, await plc.updateHandleOp(legacy, top, 'mod
 assert.deepEqual((await resolve(legacyDid)).alsoKnownAs, ['at://modern.test'])
 assert.equal((await inspect(legacyDid)).operations.length, 2)
 assert.equal((await resolve('did:plc:aaaaaaaaaaaaaaaaaaaaaaaa')).error, 'did_unresolved')
-console.log('7 logs by @did-plc/lib were read')
+console.log('the logs by @did-plc/lib were read')
 await stop()
 
 // Somebody with the recovery key gives the node's DID up.

@@ -49,6 +49,45 @@ TEST_CASE("keys are made at first use, are their owner's alone, and stay") {
     CHECK(crypto::verify(signing, "a record", signature));
 }
 
+TEST_CASE("another signing key is made ahead, put in force once, and the one before it is remembered") {
+    const directory home;
+    const keyring now(home / "keys");
+    const auto first = now.signing_public();
+    CHECK_FALSE(now.next_signing());
+    CHECK_THROWS(now.put_next_in_force());
+    CHECK(now.retired().empty());
+    CHECK(now.signing_public() == first);
+    const auto second = now.prepare_next_signing();
+    CHECK(now.prepare_next_signing() == second); // asked twice, it is one
+    CHECK(now.next_signing().value() == second);
+    CHECK_FALSE(second == first);
+    CHECK(keyring(home / "keys").signing_public() == first);
+    now.put_next_in_force();
+    CHECK(now.signing_public() == first); // for who opens it from now on
+    CHECK_FALSE(now.next_signing());
+    CHECK(keyring(home / "keys").signing_public() == second);
+    CHECK(now.retired() == std::vector{first});
+    // A list that was written when the new key was not yet in place names the one in force: it is listed once.
+    std::ofstream(home / "keys" / "retired") << second.did_key() << '\n' << first.did_key() << '\n';
+    const keyring later(home / "keys");
+    std::vector<crypto::public_key> all{second, first};
+    for (int i = 0; i < 6; ++i) {
+        all.insert(all.begin(), later.prepare_next_signing());
+        later.put_next_in_force();
+    }
+    CHECK(later.retired() == std::vector(all.begin() + 1, all.begin() + 6)); // the five before the last
+    for (const auto& file : std::filesystem::directory_iterator(home / "keys")) {
+        struct stat is{};
+        REQUIRE(::stat(file.path().c_str(), &is) == 0);
+        CHECK((is.st_mode & 0777) == 0600);
+    }
+    later.forget_retired();
+    CHECK(later.retired().empty());
+    std::ofstream(home / "keys" / "retired") << "did:key:zNone\n";
+    std::filesystem::permissions(home / "keys" / "retired", std::filesystem::perms(0600));
+    CHECK_THROWS((void)later.retired());
+}
+
 TEST_CASE("OpenSSH reads the key to machines") {
     const directory home;
     const keyring keys(home / "keys");

@@ -117,6 +117,7 @@ TEST_CASE("a handle counts when the DID claims it in turn") {
     n.r.net.serve("alice.example/.well-known/atproto-did", "did:web:alice.example\n");
     n.r.net.serve("bob.example/.well-known/atproto-did", "did:web:alice.example");
     CHECK(n.handle("alice.example")->did == "did:web:alice.example"); // in whatever case the document has it
+    CHECK(n.handle("Alice.Example"));
     CHECK(code_of(n.handle("bob.example")) == "handle_not_claimed");
     CHECK(code_of(n.handle("plc.example")) == "did_unresolved");
     CHECK(code_of(n.handle("not a handle")) == "bad_handle");

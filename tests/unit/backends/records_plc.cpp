@@ -311,6 +311,14 @@ TEST_CASE("did:plc: an update says what is wanted, keeps what it does not speak 
     CHECK(keys.size() == 4);
     CHECK(keys[0] == value(safer.recovery[0]));
     CHECK(*plc::update(*next, safer, h.alice.rotation).value() == *ranked);
+    // Keys that count besides, and no longer.
+    auto turned = wanted;
+    turned.also = {later.about().rotation, h.alice.about().signing};
+    const auto more = plc::update(*next, turned, h.alice.rotation).value();
+    REQUIRE(more);
+    CHECK(plc::verify_log(h.did, value::list{h.genesis, before, *next, *more})->signing == std::vector{wanted.signing, later.about().rotation, h.alice.about().signing});
+    const auto fewer = plc::update(*more, wanted, h.alice.rotation).value();
+    CHECK(plc::verify_log(h.did, value::list{h.genesis, before, *next, *more, *fewer})->signing == std::vector{wanted.signing});
     // A legacy log goes on in today's form.
     const value old = signed_by({{"type", "create"}, {"signingKey", household::key(h.top)}, {"recoveryKey", household::key(h.alice.rotation)}, {"handle", "old.example"},
                                  {"service", "old.example"}, {"prev", null_t{}}}, h.top);

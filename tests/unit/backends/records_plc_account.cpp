@@ -11,7 +11,8 @@ using standing = plc_account::standing;
 namespace {
 
 struct fake_directory {
-    enum class trouble { none, down, deaf, lost }; // deaf: what is told never arrives; lost: it does, and the answer does not
+    // deaf: what is told never arrives; lost: it does, and the answer does not; forgetful: it is taken with thanks, and that is all
+    enum class trouble { none, down, deaf, lost, forgetful };
     instant now{std::chrono::milliseconds(1'800'000'000'000)};
     trouble now_is = trouble::none;
     unsigned refuses = 0; // with this status
@@ -24,6 +25,7 @@ struct fake_directory {
             ++(post ? told : asked);
             if (now_is == trouble::down || (post && now_is == trouble::deaf)) return tell(refusal{"http_unreachable", "no route"});
             if (post && refuses) return tell(http::response{refuses, {}, "no"});
+            if (post && now_is == trouble::forgetful) return tell(http::response{200, {}, "OK"});
             if (post) {
                 const auto ok = take(from_json(c.body).value());
                 if (now_is == trouble::lost) return tell(refusal{"http_broken", "cut off"});
@@ -103,6 +105,9 @@ TEST_CASE("a change of what it is to say is an operation on the disk before anyo
     h.restart();
     const auto head = h.account->own().head_cid();
     CHECK(h.account->own().all.size() == 2);
+    const auto kept = from_json(tls::read_file(h.home / "plc.json")).value();
+    CHECK(plc::read_history(h.account->own().did, kept)->head_cid() == head);
+    CHECK(h.net.asked == 2); // none of it since the start
     CHECK(h.account->own().document.handles == std::vector<std::string>{"alice.new.example"}); // a node goes on with its own log
     CHECK(h.after(0s) == standing::unknown);
     h.restart(); // killed: the same operation, not another
@@ -154,9 +159,14 @@ TEST_CASE("a directory that is silent or refuses is asked less and less often") 
     for (int i = 0; i < 36'000; ++i) h.after(1s);
     CHECK(h.net.told < 20);
     CHECK(h.net.told > 5);
-    h.net.refuses = 0;
-    h.after(61min);
-    CHECK(h.settle() == standing::agrees);
+    h.net.refuses = 0, h.net.now_is = fake_directory::trouble::forgetful, h.net.told = 0;
+    for (int i = 0; i < 36'000; ++i) h.after(1s);
+    CHECK(h.net.told < 70);
+    CHECK(h.net.told > 50);
+    h.net.now_is = fake_directory::trouble::none;
+    h.after(11min);
+    h.after(11min); // told; and asked
+    CHECK(h.account->look().how == standing::agrees);
 }
 
 TEST_CASE("who was not told to publish only asks") {

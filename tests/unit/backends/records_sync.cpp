@@ -95,6 +95,27 @@ TEST_CASE("an empty repository is one that a stranger can verify") {
     CHECK(h.own->last_frame() == 1);
 }
 
+TEST_CASE("with another key, the repository is signed once more, and what it holds and how it goes on is the same") {
+    home_of_records h;
+    for (const char* name : {"one", "two"}) REQUIRE(h.own->create(notes, name, value::map{{"$type", notes}, {"text", name}}));
+    const auto before = h.records();
+    const auto head = h.own->head();
+    const auto last = h.own->last_frame();
+    h.key = crypto::generate(crypto::curve::k256);
+    h.known = crypto::verifier::of(crypto::public_of(crypto::curve::k256, h.key).value()).value();
+    h.again();
+    CHECK(h.records() == before); // verified by the new key
+    CHECK(h.own->head().rev > head.rev);
+    CHECK(h.own->last_frame() == last + 1);
+    const auto again = h.own->head();
+    h.again();
+    CHECK(h.own->head().commit == again.commit); // once
+    REQUIRE(h.own->create(notes, "three", value::map{{"$type", notes}, {"text", "three"}}));
+    std::optional<firehose::repo_state> at;
+    CHECK(h.frames(last, at).size() == 1); // a reader is told of the state, and follows on from it
+    CHECK(h.records().size() == 3);
+}
+
 TEST_CASE("whatever is written, replaced and removed, the export verifies and holds just that, and the frames lead to it") {
     home_of_records h;
     std::mt19937 dice(7); // the same in every run
