@@ -1,4 +1,5 @@
 // Writes a small corpus, made from tests/data, into DIRECTORY/TARGET/.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -7,6 +8,7 @@
 #include <souk/messages/attest.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/dialect.hpp>
 #include <souk/messages/firehose.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/messages/jwt.hpp>
@@ -46,11 +48,37 @@ void records() {
         record(v.find("record") ? *v.find("record") : v);
     }
     const auto key = crypto::generate(crypto::curve::k256);
-    boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, all_records>>([&]<class I>(I) {
+    boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, boost::mp11::mp_append<all_records, later_records>>>([&]<class I>(I) {
         auto v = to_record(typename I::type{});
         record(v);
         if (attest(v, "did:plc:bob", "did:plc:bob", crypto::curve::k256, key)) record(v);
     });
+}
+
+// One bid and one request of each generation, with what they consist of.
+void dialects() {
+    ccrfp wanted;
+    wanted.cpus = 1, wanted.mem = "512M", wanted.disk = "10G", wanted.network = "500G", wanted.role = "r";
+    ccb b;
+    b.bid = {"0.06", "USDC", "hourly", true, {"https://bob.example/ccr/{at}/{cid}"}, 600};
+    b.wif = wif{"i", "t", "p", "u", "r", "s"};
+    const auto said = [](const std::vector<draft>& drafts) {
+        std::vector<strong_ref> refs;
+        value::list out;
+        for (const auto& d : drafts) {
+            out.push_back(filled(d, refs));
+            refs.push_back({"at://did:plc:x/" + d.collection + "/k", cid_of(out.back()).text()});
+        }
+        std::rotate(out.begin(), out.end() - 1, out.end());
+        for (const auto& bytes : {encode_dag_cbor(value(out)), to_json(value(out), json_form::atproto)}) seed("fuzz_dialect", bytes);
+    };
+    for (const auto d : all_dialects) {
+        const std::string service = d == dialect::g4 ? "did:plc:x#y" : "";
+        said(write_request(d, wanted, service).value()), said(write_bid(d, b, service).value()), said(write_accept(d, {}, service).value());
+        ccr r;
+        r.accept.emplace(), r.createdAt = "2026-05-09T07:42:10.123Z";
+        said(write_receipt(d, r, service, value::map{}, "did:plc:x").value());
+    }
 }
 
 void payments() {
@@ -200,5 +228,5 @@ void repositories() {
 int main(int argc, char** argv) {
     if (argc != 2) return std::cerr << "usage: fuzz_seeds DIRECTORY\n", 2;
     out = argv[1];
-    records(), payments(), names(), tokens(), permissions(), frames(), configurations(), entries(), repositories();
+    records(), dialects(), payments(), names(), tokens(), permissions(), frames(), configurations(), entries(), repositories();
 }
