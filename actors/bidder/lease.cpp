@@ -179,7 +179,7 @@ ccf statement_of(const lease::state& s) {
     if (!s.transaction.empty()) f.payment = s.transaction;
     if (!s.refund_transaction.empty()) f.refund = s.refund_transaction;
     if (s.started != instant{}) {
-        f.seconds = std::chrono::ceil<std::chrono::seconds>(s.ended - s.started).count();
+        f.seconds = std::chrono::ceil<std::chrono::seconds>(std::max(s.ended - s.started, instant::duration{0})).count(); // a clock may have been set back
         f.startedAt = to_datetime(s.started);
         f.endedAt = to_datetime(s.ended);
     }
