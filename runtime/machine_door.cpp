@@ -2,6 +2,7 @@
 
 #include <souk/actors/broker/credential.hpp>
 #include <souk/messages/json.hpp>
+#include <souk/messages/lexicon.hpp>
 
 namespace souk {
 
@@ -27,9 +28,11 @@ http::response written(const machine_door::parts& p, const std::string& service,
     if (const auto ok = credential::check_granted_write(asked); !ok) return http::error_response(403, ok.error());
     const auto* record = body.find("record");
     if (!record) return plain(400, "InvalidRequest", "the body has no record");
-    const auto made = p.own->create(std::string(body.text("collection")), std::string(body.text("rkey")), *record);
+    const std::string collection(body.text("collection"));
+    if (const auto good = known_lexicons().check_record(collection, *record); !good) return http::error_response(400, good.error());
+    const auto made = p.own->create(collection, std::string(body.text("rkey")), *record);
     if (!made) return http::error_response(400, made.error());
-    return json({{"uri", made->uri.text()}, {"cid", made->cid.text()}, {"validationStatus", "unknown"}});
+    return json({{"uri", made->uri.text()}, {"cid", made->cid.text()}, {"validationStatus", "valid"}});
 }
 
 } // namespace

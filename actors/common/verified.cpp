@@ -1,6 +1,7 @@
 #include <souk/actors/common/verified.hpp>
 
 #include <souk/actors/common/planted.hpp>
+#include <souk/messages/lexicon.hpp>
 
 namespace souk {
 
@@ -29,7 +30,10 @@ void verify_note(record_network& net, const record_note& note, std::function<voi
     if (cid::of_dag_cbor(note.record.data).text() != note.cid) return then(refusal{"cid_mismatch", note.uri + " does not have the content that its CID names"});
     auto content = decode_dag_cbor(note.record.data);
     if (!content) return then(content.error());
-    if (content->text("$type") != uri->collection) return then(refusal{"wrong_type", note.uri + " is not a record of its collection"});
+    // One that names no type is what its collection says (the first receipts were so); whether its kind may is for its reader.
+    if (const auto* type = content->find("$type"); type && *type != value(uri->collection)) return then(refusal{"wrong_type", note.uri + " is not a record of its collection"});
+    if (const auto& all = known_lexicons(); all.knows(uri->collection))
+        if (const auto good = all.check_record(uri->collection, *content); !good) return then(good.error());
     check_author(net, {{note.uri, note.cid}, std::move(*uri), std::move(*content), {}}, std::move(then));
 }
 

@@ -19,7 +19,8 @@ struct verified_record {
 };
 
 // Takes a note as the door delivered it; its CID is recomputed here all the same. `then` runs on any thread.
-// Codes: those of decoding, "cid_mismatch", "did_unresolved" (wait), and of check_attestation.
+// This is where a record of another node is first believed, so it is here that it has to be what its lexicon says, where there is one.
+// Codes: those of decoding, "cid_mismatch", "wrong_type", "invalid_record" with the path, "did_unresolved" (wait), and of check_attestation.
 void verify_note(record_network&, const record_note&, std::function<void(result<verified_record>)> then);
 // Fetches by reference first.
 void verify_reference(record_network&, const strong_ref&, std::function<void(result<verified_record>)> then);

@@ -1,6 +1,7 @@
 #include <souk/actors/signer/draft.hpp>
 
 #include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/lexicon.hpp>
 
 namespace souk::signing {
 
@@ -71,7 +72,8 @@ result<value> complete(const sign_record& what, const circumstances& in) {
 result<void> check_kind(const std::string& collection, const value& record) {
     const auto* k = find_kind(collection);
     if (!k) return unknown(collection);
-    return k->check(record);
+    if (const auto good = k->check(record); !good) return good;
+    return known_lexicons().check_record(collection, record); // the door of whoever reads it asks no less
 }
 
 bool is_replaceable(const std::string& collection) { return collection == vouch::nsid; }

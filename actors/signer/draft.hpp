@@ -17,7 +17,7 @@ struct circumstances {
 // those of decode_dag_cbor.
 result<value> complete(const sign_record&, const circumstances&);
 
-// Refuses what a strict reader of this kind would refuse. Codes "unknown_kind" and those of from_record.
+// Refuses what a strict reader of this kind, or its lexicon, would refuse. Codes "unknown_kind", "invalid_record", and those of from_record.
 result<void> check_kind(const std::string& collection, const value& record);
 
 // Whether a record under a key may be replaced: a vouch is about a person, and its key is that person.

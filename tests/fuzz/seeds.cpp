@@ -38,7 +38,7 @@ std::string read(const fs::path& p) {
 void record(const value& r) {
     const auto json = to_json(r, json_form::atproto), block = encode_dag_cbor(r);
     seed("fuzz_json", json);
-    for (const char* target : {"fuzz_records", "fuzz_receipt"}) seed(target, json), seed(target, block);
+    for (const char* target : {"fuzz_records", "fuzz_receipt", "fuzz_lexicon"}) seed(target, json), seed(target, block);
     seed("fuzz_dag_cbor", block);
 }
 
@@ -53,6 +53,12 @@ void records() {
         record(v);
         if (attest(v, "did:plc:bob", "did:plc:bob", crypto::curve::k256, key)) record(v);
     });
+}
+
+void schemas() {
+    seed("fuzz_lexicon", "{\"lexicon\":1,\"id\":\"a.b.c\",\"defs\":{\"main\":{\"type\":\"record\",\"key\":\"tid\",\"record\":{\"type\":\"object\",\"required\":[\"x\"],\"properties\":"
+                         "{\"x\":{\"type\":\"ref\",\"ref\":\"#y\"},\"u\":{\"type\":\"union\",\"refs\":[\"#z\"],\"closed\":true}}}},\"y\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"format\":\"did\"}},"
+                         "\"z\":{\"type\":\"object\"}}}\n{\"x\":[\"did:plc:a\"],\"u\":{\"$type\":\"a.b.c#z\"}}");
 }
 
 // One bid and one request of each generation, with what they consist of.
@@ -228,5 +234,5 @@ void repositories() {
 int main(int argc, char** argv) {
     if (argc != 2) return std::cerr << "usage: fuzz_seeds DIRECTORY\n", 2;
     out = argv[1];
-    records(), dialects(), payments(), names(), tokens(), permissions(), frames(), configurations(), entries(), repositories();
+    records(), dialects(), schemas(), payments(), names(), tokens(), permissions(), frames(), configurations(), entries(), repositories();
 }
