@@ -153,6 +153,21 @@ std::optional<speech> speech_of(std::string_view collection) {
     return std::nullopt;
 }
 
+std::vector<std::string> collections_of(std::initializer_list<speech> wanted) {
+    std::vector<std::string> out;
+    for (const auto what : wanted)
+        for (const auto d : all_dialects)
+            if (const std::string name(collection_of(d, what)); std::ranges::find(out, name) == out.end()) out.push_back(name);
+    return out;
+}
+
+std::optional<strong_ref> request_of(const value& bid) {
+    for (const auto* field : {"embed", "rfp"})
+        if (const auto* v = bid.find(field))
+            if (const auto e = from_value<embed>(*v)) return e->record;
+    return std::nullopt;
+}
+
 std::vector<strong_ref> parts_of(const value& record) {
     std::vector<strong_ref> out;
     const auto type = record.text("$type");

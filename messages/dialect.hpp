@@ -22,6 +22,8 @@ std::string_view collection_of(dialect, speech);
 // What a record of this collection is; none: none of the four.
 std::optional<speech> speech_of(std::string_view collection);
 inline bool is_said_in(std::string_view collection, speech what) { return speech_of(collection) == what; }
+// Where such things lie, in any generation: what a stream is asked for.
+std::vector<std::string> collections_of(std::initializer_list<speech>);
 
 // -- reading ---------------------------------------------------------------------------------------------------------
 
@@ -34,6 +36,8 @@ struct spoken {
 
 // Records that an envelope consists of: to be fetched by URI and CID before it can be read. Empty for g1 and g2.
 std::vector<strong_ref> parts_of(const value& record);
+// The request that a bid says it is on, before anything is fetched for it; none: it says nothing of the kind.
+std::optional<strong_ref> request_of(const value& bid);
 
 // `parts`: the values of parts_of, in any order; each counts for the CID that its bytes make and for nothing else. The type may be missing, the
 // collection says it. Codes of from_record; "missing_part", "unknown_version", "not_applicable" (wants no machine), "free_terms", "bad_paid_url".

@@ -332,7 +332,7 @@ private:
     void start_requester() {
         if (!rail_) throw std::runtime_error("the role requester needs a [wallet]");
         requester_options o;
-        o.did = self_.document.did, o.relay = c_.relay, o.now = now_, o.trouble = trouble();
+        o.did = self_.document.did, o.door = c_.public_url, o.speaks = c_.speaks, o.relay = c_.relay, o.now = now_, o.trouble = trouble();
         requester_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<broker_actor>("broker", "")};
         purchase_world_ = std::make_unique<purchase_world>(*sys_, o, r, *network_, http::fetcher_of(*web_), *rail_, *keys_);
         requester_ = host("requester", spawn_requester(*sys_, std::move(o), std::move(r), *log_, *network_, *keys_, *purchase_world_));
@@ -418,9 +418,11 @@ private:
     void start_watches() {
         std::vector<std::string> wanted;
         if (requester_)
-            for (const auto nsid : {ccb::nsid, ccbw::nsid, ccr::nsid, ccf::nsid}) wanted.emplace_back(nsid);
-        if (bidder_)
-            for (const auto nsid : {ccrfp::nsid, ccba::nsid, cce::nsid}) wanted.emplace_back(nsid);
+            wanted = collections_of({speech::bid, speech::receipt}), wanted.emplace_back(ccbw::nsid), wanted.emplace_back(ccf::nsid);
+        if (bidder_) {
+            for (auto& nsid : collections_of({speech::request, speech::accept})) wanted.push_back(std::move(nsid));
+            wanted.emplace_back(cce::nsid), wanted.emplace_back(market::event::nsid);
+        }
         if (wanted.empty()) return;
         feed_ = std::make_unique<note_feed>(*sys_, requester_, bidder_);
         const auto stream_state = [name = c_.name](const std::string& host) {

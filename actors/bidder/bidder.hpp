@@ -36,7 +36,9 @@ struct bidder_roles {
 // may have the same content, so its name is part of it.
 std::string bid_key(const strong_ref& rfp, const std::string& bidder);
 // What this bidder would say to a request: the terms of a lease, or why not. Pure.
-result<lease::terms> terms_for(const bidder_options&, const strong_ref& rfp, const std::string& author, const value& request);
+result<lease::terms> terms_for(const bidder_options&, const strong_ref& rfp, const std::string& author, const spoken<ccrfp>& request);
+// The service that answers are sent to, where a generation names one: this node's door.
+inline std::string service_of(dialect d, const std::string& door) { return d == dialect::g4 ? door : std::string(); }
 
 // The effects of leases, by way of the other roles.
 class lease_world final : public performer<lease> {

@@ -34,7 +34,21 @@ void verify_note(record_network& net, const record_note& note, std::function<voi
     if (const auto* type = content->find("$type"); type && *type != value(uri->collection)) return then(refusal{"wrong_type", note.uri + " is not a record of its collection"});
     if (const auto& all = known_lexicons(); all.knows(uri->collection))
         if (const auto good = all.check_record(uri->collection, *content); !good) return then(good.error());
-    check_author(net, {{note.uri, note.cid}, std::move(*uri), std::move(*content), {}}, std::move(then));
+    check_author(net, {{note.uri, note.cid}, std::move(*uri), std::move(*content), {}, {}}, std::move(then));
+}
+
+void gather_parts(record_network& net, verified_record r, std::function<void(result<verified_record>)> then) {
+    const auto wanted = parts_of(r.content);
+    if (r.parts.size() >= wanted.size()) return then(std::move(r));
+    const auto next = wanted[r.parts.size()];
+    net.fetch(next, [&net, r = std::move(r), then = std::move(then)](result<stored_record> found) mutable {
+        if (!found) return then(found.error().code == "record_not_found" ? refusal{"record_unreachable", found.error().text} : found.error());
+        const auto& part = found->value;
+        if (const auto& all = known_lexicons(); all.knows(part.text("$type")))
+            if (const auto good = all.check_record(part.text("$type"), part); !good) return then(good.error());
+        r.parts.push_back(part);
+        gather_parts(net, std::move(r), std::move(then));
+    });
 }
 
 void verify_reference(record_network& net, const strong_ref& ref, std::function<void(result<verified_record>)> then) {

@@ -252,14 +252,14 @@ std::vector<purchase::effect> purchase::effects(const state& s) {
         if (!s.receipt.cid.empty() && s.sealed.empty()) all.push_back(fetch_receipt{s.receipt, s.rfp, winner(s)->ref, s.accept, winner(s)->bidder});
     };
     switch (s.at) {
-    case phase::publishing: all.push_back(publish_request{s.key, s.what.request}); break;
+    case phase::publishing: all.push_back(publish_request{s.key, s.what.request, s.what.by}); break;
     case phase::gathering:
     case phase::judging:
         for (const auto& o : s.offers)
             if (!o.verdict && !o.withdrawn) all.push_back(judge{s.rfp.cid, o.ref.cid, o, s.what});
         break;
     case phase::granting: all.push_back(grant{s.key, winner(s)->record, s.what}); break;
-    case phase::accepting: all.push_back(publish_accept{s.key, s.rfp, winner(s)->ref}); break;
+    case phase::accepting: all.push_back(publish_accept{s.key, s.rfp, winner(s)->ref, winner(s)->by, winner(s)->answer_to}); break;
     case phase::paying:
         all.push_back(pay{s.accept, winner(s)->record, winner(s)->for_slice, s.pay_until, false});
         fetch();

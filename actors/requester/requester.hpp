@@ -11,6 +11,8 @@ namespace souk {
 
 struct requester_options {
     std::string did;
+    std::string door;                          // of this node, "https://host:port": where the fourth generation's answers are sent; "": nowhere
+    dialect speaks = dialect::g1;              // what requests are written in
     std::string relay;                         // DID of the relay that may write this account's machine keys; "": none
     std::chrono::seconds grant_life{24 * 3600}; // of that permission
     std::function<instant()> now;
@@ -24,8 +26,8 @@ struct requester_roles {
     broker_actor broker; // may be empty
 };
 
-// A bid as it counts, from its record: priced, with its end. Codes of decoding, price_of, "bid_without_end", "rfp_mismatch".
-result<purchase::offer> offer_of(const strong_ref& ref, const std::string& author, const value& record);
+// A bid as it counts, from its record and what it consists of: priced, with its end. Codes of read_bid, price_of, "bid_without_end".
+result<purchase::offer> offer_of(const strong_ref& ref, const at_uri& uri, const value& record, const std::vector<value>& parts);
 // The paid URL of a bid for an accept: {at} and {cid} filled in. Codes "bad_paid_url".
 result<std::string> paid_url(const ccb&, const strong_ref& accept);
 

@@ -8,6 +8,7 @@
 #include <souk/actors/signer/draft.hpp>
 #include <souk/messages/attest.hpp>
 #include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/market_records.hpp>
 
 namespace souk {
 
@@ -45,7 +46,9 @@ struct signer_state {
 
     signer_state(handle::pointer self, signer_options o, repository& own, const crypto::secret& signing_key)
         : self_(self), options_(std::move(o)), records_(own), key_(signing_key) {
-        if (const auto newest = records_.newest(std::string(ccr::nsid))) previous_ = newest->cid.text();
+        std::int64_t since = 0; // one log, whatever its links are called
+        for (const auto nsid : {ccr::nsid, flat::ccr::nsid})
+            if (const auto newest = records_.newest(std::string(nsid)); newest && newest->time_us > since) previous_ = newest->cid.text(), since = newest->time_us;
     }
     handle::behavior_type make_behavior() {
         return {[this](const sign_record& what) -> caf::result<signed_record> {
@@ -96,7 +99,7 @@ private:
         const auto orders = std::exchange(under_way_, {});
         for (std::size_t i = 0; i < orders.size(); ++i) {
             auto promise = orders[i].promise;
-            if (said[i] && orders[i].what.collection == ccr::nsid) previous_ = said[i]->cid.text();
+            if (said[i] && signing::is_linked(orders[i].what.collection)) previous_ = said[i]->cid.text();
             promise.deliver(said[i] ? published(*said[i]) : refusing(said[i].error()));
         }
         sign_waiting();
@@ -123,7 +126,7 @@ private:
         if (what.attest)
             if (auto r = attest(*draft, options_.did, options_.did, crypto::curve::k256, key_, to_datetime(now)); !r) return no(r.error());
         if (auto r = signing::check_kind(what.collection, *draft); !r) return no(r.error());
-        if (what.collection == ccr::nsid) newest_ = cid::of_dag_cbor(encode_dag_cbor(*draft)).text();
+        if (signing::is_linked(what.collection)) newest_ = cid::of_dag_cbor(encode_dag_cbor(*draft)).text();
         return record_write{found ? record_write::kind::put : record_write::kind::create, what.collection, what.rkey, std::move(*draft)};
     }
 

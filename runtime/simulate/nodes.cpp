@@ -76,7 +76,7 @@ void buyer::open() {
     auto& net = keep(books_.seen_by(who_.did, life_));
     auto& rail = keep<rail_view_of>(u_, chain_, life_);
     requester_options o;
-    o.did = who_.did, o.now = clock();
+    o.did = who_.did, o.now = clock(), o.speaks = speaks_, o.door = who_.door();
     requester_roles r;
     r.signer = cast(spawn_signer(sys, {who_.did, clock()}, shelf_, *who_.keys));
     policy_options p;
@@ -91,9 +91,10 @@ void buyer::open() {
             if (machine_door::is_one(q)) return machines.answer(q, std::move(say));
             say(http::error_response(404, {"not_found", "nothing is sold here"}));
         };
+    auto wanted = collections_of({speech::bid, speech::receipt});
+    wanted.emplace_back(ccbw::nsid), wanted.emplace_back(ccf::nsid);
     for (const auto& s : sellers_)
-        books_.watch(s, {std::string(ccb::nsid), std::string(ccbw::nsid), std::string(ccr::nsid), std::string(ccf::nsid)}, cursors_[s], life_,
-                     [to = requester_](const record_note& n) { souk::tell(to, n); });
+        books_.watch(s, {wanted.begin(), wanted.end()}, cursors_[s], life_, [to = requester_](const record_note& n) { souk::tell(to, n); });
 }
 
 void buyer::close() {
@@ -154,6 +155,7 @@ void seller::open() {
     auto& rail = keep<rail_view_of>(u_, chain_, life_);
     bidder_options o;
     o.did = who_.did, o.door = who_.door(), o.cost = offer_.cost, o.slice = offer_.slice, o.now = clock();
+    o.wif.to_issue = "exchange", o.wif.token_path = "/root/token", o.wif.url_path = "/root/base_url", o.wif.url_route = "/v1/oidc/issue";
     o.wif.issuer_uri = o.door, o.actx = "0123456789abcdef0123456789abcdef01234567";
     o.wif.subject = "actx:" + o.actx + ":plc:{did-plc-key}:role:{role}";
     bidder_roles r;
@@ -186,9 +188,10 @@ void seller::open() {
                 say(paid_door::write(std::move(*a)));
             });
         };
+    auto wanted = collections_of({speech::request, speech::accept});
+    wanted.emplace_back(cce::nsid), wanted.emplace_back(market::event::nsid);
     for (const auto& b : buyers_)
-        books_.watch(b, {std::string(ccrfp::nsid), std::string(ccba::nsid), std::string(cce::nsid)}, cursors_[b], life_,
-                     [to = bidder_](const record_note& n) { souk::tell(to, n); });
+        books_.watch(b, {wanted.begin(), wanted.end()}, cursors_[b], life_, [to = bidder_](const record_note& n) { souk::tell(to, n); });
 }
 
 void seller::close() {

@@ -94,7 +94,7 @@ value changed(value record, const std::string& key, value x) {
 
 TEST_CASE("there and back is the same, in every generation, whatever is left out") {
     for (const auto d : all_dialects) {
-        CAPTURE(boost::describe::enum_to_string(d, "?"));
+        CAPTURE(std::string(boost::describe::enum_to_string(d, "?")));
         for (unsigned bits = 0; bits < 64; ++bits) {
             if (bits < 16) {
                 const auto out = publish(write_request(d, request(bits), service(d)).value());
