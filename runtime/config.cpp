@@ -167,6 +167,7 @@ struct reader {
         if (auto x = t.table("cluster")) cluster(*x);
         if (auto x = t.table("policy")) x->texts("rules", c.policy_rules), x->done();
         if (auto x = t.table("requester")) requester(*x);
+        if (auto x = t.table("market")) x->flag("registry", c.registry), x->done();
         if (auto x = t.table("bidder")) bidder(*x);
         if (auto x = t.table("workload")) workload(*x);
         if (auto x = t.table("ledger")) x->text_map("funds", c.funds), x->done(), c.ledger = true;

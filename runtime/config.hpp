@@ -59,6 +59,9 @@ struct node_config {
     std::string relay;                  // DID of the relay that writes machines' keys for us
     dialect speaks = dialect::g1;       // generation of the contract's records that requests are written in
 
+    // [market]
+    bool registry = false;              // bidders may register here, and be listed
+
     // [bidder]
     std::string cost = "0.06", currency = "USDC", frequency = "hourly", tier = "none";
     std::optional<std::int64_t> slice;

@@ -1,6 +1,7 @@
 // Bob's side of the market: what he bids on, on what terms, and the paid URL.
 #pragma once
 #include <souk/actors/bidder/lease.hpp>
+#include <souk/actors/common/service_call.hpp>
 #include <souk/actors/entity/entity_actor.hpp>
 #include <souk/backends/records/network.hpp>
 
@@ -23,6 +24,7 @@ struct bidder_options {
     std::function<instant()> now;
     std::size_t shards = 2;
     on_trouble trouble; // of effects that did not come off; may be empty
+    service::ports calls; // to requests' submitBid; without a key none are made
 };
 
 struct bidder_roles {
@@ -55,6 +57,8 @@ public:
     void perform(const lease::publish_statement&, reply_to<lease::publish_statement>) override;
 
 private:
+    void send_bid(const lease::publish_bid&, const signed_record&);
+
     caf::actor_system& sys_;
     bidder_options options_;
     bidder_roles roles_;

@@ -67,7 +67,26 @@ void lease_world::perform(const lease::publish_bid& f, reply_to<lease::publish_b
     const auto v = decode_dag_cbor(f.bid.data);
     const auto b = v ? from_record<ccb>(*v) : result<ccb>(v.error());
     if (!b) return tell({f, verdict::failed, {}, b.error().text});
-    publish(sys_, roles_.signer, f.key, write_bid(f.by, *b, service_of(f.by, options_.door)), false, f, std::move(tell));
+    auto drafts = write_bid(f.by, *b, service_of(f.by, options_.door));
+    if (!drafts) return tell({f, verdict::failed, {}, drafts.error().text});
+    publish_drafts(sys_, roles_.signer, f.key, std::move(*drafts), false, usual, [this, f, tell = std::move(tell)](result<signed_record> r) {
+        outcome<lease::publish_bid> o{f, verdict::unknown, {}, {}};
+        if (!r) o.why = r.error().text;
+        else published<lease::publish_bid>()(*r, o);
+        if (o.said == verdict::done) send_bid(f, *r);
+        tell(std::move(o));
+    });
+}
+
+// It is in the stream, too: what comes of the call changes nothing.
+void lease_world::send_bid(const lease::publish_bid& f, const signed_record& bid) {
+    if (f.answer_to.empty() || !options_.calls.key) return;
+    const auto record = decode_dag_cbor(bid.record.data);
+    if (!record) return;
+    service::call(options_.calls, f.answer_to, service::submit_bid, value::map{{"uri", bid.uri}, {"cid", bid.cid}, {"record", *record}},
+                  [key = f.key, trouble = options_.trouble](result<http::response> r) {
+                      if (trouble && (!r || r->status >= 400)) trouble(key, "submitBid", verdict::unknown, r ? "HTTP " + std::to_string(r->status) : r.error().text);
+                  });
 }
 
 void lease_world::perform(const lease::settle& f, reply_to<lease::settle> tell) {

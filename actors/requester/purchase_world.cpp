@@ -137,7 +137,14 @@ void purchase_world::perform(const purchase::publish_accept& f, reply_to<purchas
     a.sshKey = keys_.ssh_public();
     a.sealTo = crypto::seal_did_key(keys_.seal().public32);
     a.payer = keys_.wallet_address();
-    publish(sys_, roles_.signer, f.key, write_accept(f.by, a, service_of(f.by, options_.door)), f, std::move(tell));
+    publish<purchase::publish_accept>(sys_, roles_.signer, f.key, write_accept(f.by, a, service_of(f.by, options_.door)), f, [this, f, tell = std::move(tell)](outcome<purchase::publish_accept> o) {
+        if (o.said == verdict::done && !f.answer_to.empty() && options_.calls.key) // the paid URL names it, too: what comes of the call changes nothing
+            service::call(options_.calls, f.answer_to, service::submit_accept, value::map{{"acceptUri", o.found.ref.uri}, {"acceptCid", o.found.ref.cid}},
+                          [key = f.key, trouble = options_.trouble](result<http::response> r) {
+                              if (trouble && !r) trouble(key, "submitAccept", verdict::unknown, r.error().text);
+                          });
+        tell(std::move(o));
+    });
 }
 
 // -- paying ------------------------------------------------------------------------------------------------------------------

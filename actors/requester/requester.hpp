@@ -1,5 +1,6 @@
 // Alice's side of the market: what she buys, from whom, and what she pays.
 #pragma once
+#include <souk/actors/common/service_call.hpp>
 #include <souk/actors/entity/entity_actor.hpp>
 #include <souk/actors/requester/purchase.hpp>
 #include <souk/backends/http/client.hpp>
@@ -18,6 +19,7 @@ struct requester_options {
     std::function<instant()> now;
     std::size_t shards = 2;
     on_trouble trouble; // of effects that did not come off; may be empty
+    service::ports calls; // to bids' submitAccept; without a key none are made
 };
 
 struct requester_roles {
