@@ -113,4 +113,13 @@ result<void> check_attestation(const value& record, std::string_view repository,
     return {};
 }
 
+result<cid> remote_cid(const value& record, const value& subject, std::string_view repository) {
+    const auto said = plain_map(record), about = plain_map(subject);
+    if (!said) return said.error();
+    if (!about) return about.error();
+    auto entry = **said;
+    entry.erase("signatures");
+    return signed_cid(**about, std::move(entry), repository);
+}
+
 } // namespace souk

@@ -24,4 +24,9 @@ using keys_of_did = std::function<result<std::vector<crypto::public_key>>(std::s
 // to a proof elsewhere (strongRefs) count for nothing.
 result<void> check_attestation(const value& record, std::string_view repository, std::string_view author, const keys_of_did&);
 
+// What a record says in its `cid` about another one, its subject: the CID of the subject less "signatures", with "$sig" = the record less
+// "cid", "signature" and "signatures", plus "repository" = DID of the subject's repository. So a receipt binds one accept, as it was written.
+// Code "wrong_type".
+result<cid> remote_cid(const value& record, const value& subject, std::string_view repository);
+
 } // namespace souk

@@ -5,6 +5,7 @@
 #include <souk/actors/policy/association.hpp>
 #include <souk/backends/tls/authority.hpp>
 #include <souk/messages/json.hpp>
+#include <souk/messages/market_records.hpp>
 
 namespace souk {
 
@@ -53,7 +54,7 @@ pds::joining joining_of(const node_config& c, const keyring& keys, std::function
 
 std::vector<std::string> copied_collections() {
     std::vector<std::string> all;
-    boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, all_records>>([&](auto which) { all.emplace_back(decltype(which)::type::nsid); });
+    boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, boost::mp11::mp_append<all_records, later_records>>>([&](auto which) { all.emplace_back(decltype(which)::type::nsid); });
     all.emplace_back(policy::association_nsid);
     return all;
 }

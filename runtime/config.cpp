@@ -187,6 +187,14 @@ struct reader {
         t.done();
     }
 
+    void requester(toml_table& t) {
+        t.text("relay", c.relay);
+        std::string said;
+        t.text("generation", said);
+        if (!said.empty() && !boost::describe::enum_from_string(said.c_str(), c.speaks)) t.fail("generation", "there is no generation \"" + said + "\"; expected g1, g2, g3 or g4");
+        t.done();
+    }
+
     void whole(toml_table t) {
         auto n = t.table("node");
         if (!n) t.fail("node", "expected a [node] table with the node's name and roles");
@@ -197,7 +205,8 @@ struct reader {
         if (auto x = t.table("network")) network(*x);
         if (auto x = t.table("cluster")) cluster(*x);
         if (auto x = t.table("policy")) rules_at(*x, c.policy_rules), x->done();
-        if (auto x = t.table("requester")) x->text("relay", c.relay), x->done();
+        if (auto x = t.table("requester")) requester(*x);
+        if (auto x = t.table("market")) x->flag("registry", c.registry), x->done();
         if (auto x = t.table("bidder")) bidder(*x);
         if (auto x = t.table("workload")) workload(*x);
         if (auto x = t.table("ledger")) x->text_map("funds", c.funds), x->done(), c.ledger = true;

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <souk/backends/compute/backend.hpp>
-#include <souk/messages/records.hpp>
+#include <souk/messages/dialect.hpp>
 
 namespace souk {
 
@@ -67,6 +67,10 @@ struct node_config {
     // [policy], [requester]
     std::vector<std::string> policy_rules;
     std::string relay;                  // DID of the relay that writes machines' keys for us
+    dialect speaks = dialect::g1;       // generation of the contract's records that requests are written in
+
+    // [market]
+    bool registry = false;              // bidders may register here, and be listed
 
     // [bidder]
     std::string cost = "0.06", currency = "USDC", frequency = "hourly", tier = "none";

@@ -3,6 +3,7 @@
 #include <souk/messages/json.hpp>
 #include <souk/runtime/cluster/enrolment.hpp>
 #include <souk/runtime/machine_door.hpp>
+#include <souk/runtime/market_door.hpp>
 #include <souk/runtime/paid_door.hpp>
 
 namespace souk {
@@ -19,13 +20,15 @@ bool begins(std::string_view text, std::string_view with) { return text.substr(0
 
 class doors {
 public:
-    explicit doors(door_parts parts) : p_(std::move(parts)), machines_(parts_for_machines(p_)) {}
+    explicit doors(door_parts parts) : p_(std::move(parts)), machines_(parts_for_machines(p_)),
+          market_({p_.sys, p_.now, p_.did, p_.public_url, p_.own, p_.network, p_.bidder, p_.requester, p_.registry}) {}
 
     void answer(http::request r, http::responder say) {
         const bool get = r.method == "GET", post = r.method == "POST";
         if (paid_door::is_one(r)) return paid(r, std::move(say));
         if (get && r.path == "/health") return say(json({{"status", "up"}, {"did", p_.did}}));
         if (machine_door::is_one(r)) return machines_.answer(r, std::move(say));
+        if (market_door::is_one(r)) return market_.answer(r, std::move(say));
         if (begins(r.path, "/ledger/")) return ledger(r, std::move(say));
         if (post && r.path == "/cluster/join") return join(r, std::move(say));
         if (p_.records)
@@ -97,6 +100,7 @@ private:
 
     door_parts p_;
     machine_door machines_;
+    market_door market_;
 };
 
 } // namespace

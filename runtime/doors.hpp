@@ -21,7 +21,10 @@ struct door_parts { // what this node has; the rest is absent, and its routes an
     repository* own = nullptr;
     std::optional<repository_door> records;
     identity_resolver* identities = nullptr;
+    record_network* network = nullptr;
     bidder_actor bidder;
+    requester_actor requester;
+    bool registry = false; // whether bidders may register here
     issuer_actor issuer;
     broker_actor broker;
     embedded_ledger* ledger = nullptr;
@@ -29,6 +32,7 @@ struct door_parts { // what this node has; the rest is absent, and its routes an
 };
 
 //   GET  /ccr/{at-uri}/{cid}, /receipt/...              the paid URL (x402)
+//   those of market_door                                submitRfp, submitBid, submitAccept, submitEvent, registerBidder, listBidders
 //   those of machine_door                               workload tokens, and machines' records
 //   GET  /ledger/{token,balance,authorization}, POST /ledger/settle   the development ledger
 //   POST /cluster/join                                  a one-time token for a certificate

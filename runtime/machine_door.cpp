@@ -2,6 +2,7 @@
 
 #include <souk/actors/broker/credential.hpp>
 #include <souk/messages/json.hpp>
+#include <souk/messages/lexicon.hpp>
 
 namespace souk {
 
@@ -27,12 +28,14 @@ void write_granted(const machine_door::parts& p, const std::string& service, con
     if (const auto ok = credential::check_granted_write(asked); !ok) return say(http::error_response(403, ok.error()));
     const auto* record = body.find("record");
     if (!record) return say(plain(400, "InvalidRequest", "the body has no record"));
+    const std::string collection(body.text("collection"));
+    if (const auto good = known_lexicons().check_record(collection, *record); !good) return say(http::error_response(400, good.error()));
     std::vector<record_write> one;
-    one.push_back({record_write::kind::create, std::string(body.text("collection")), std::string(body.text("rkey")), *record});
+    one.push_back({record_write::kind::create, collection, std::string(body.text("rkey")), *record});
     p.own->apply(std::move(one), [say](std::vector<result<stored_record>> said) {
         const auto& made = said.front();
         if (!made) return say(http::error_response(400, made.error()));
-        say(json({{"uri", made->uri.text()}, {"cid", made->cid.text()}, {"validationStatus", "unknown"}}));
+        say(json({{"uri", made->uri.text()}, {"cid", made->cid.text()}, {"validationStatus", "valid"}}));
     });
 }
 

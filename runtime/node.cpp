@@ -409,10 +409,12 @@ private:
         machine_world_ = std::make_unique<machine_world>(*sys_, o, *backend_, [this] { return role<issuer_actor>("issuer", c_.owner); });
         launcher_ = host("launcher", spawn_launcher(*sys_, o, *log_, *backend_, *machine_world_));
     }
+    service::ports calls() { return {self_.document.did, &keys_->signing(), http::fetcher_of(*web_), [this](const std::string& did, auto then) { identities_->resolve(did, std::move(then)); }, now_}; }
     void start_bidder() {
         bidder_options o;
         o.did = self_.document.did, o.door = c_.public_url, o.cost = c_.cost, o.currency = c_.currency, o.frequency = c_.frequency, o.slice = c_.slice;
         o.bid_life = c_.bid_life, o.wif = workload_terms(), o.actx = account(), o.location = c_.location, o.tier = c_.tier, o.rules = c_.bidder_rules, o.now = now_, o.trouble = trouble();
+        o.calls = calls();
         bidder_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<payments_actor>("payments", c_.owner), role<fleet_actor>("fleet", c_.owner)};
         if (!has("policy")) r.policy = policy_actor{}; // a provider without an engine of its own bids for everyone
         lease_world_ = std::make_unique<lease_world>(*sys_, o, r);
@@ -421,7 +423,8 @@ private:
     void start_requester() {
         if (!rail_) throw std::runtime_error("the role requester needs a [wallet]");
         requester_options o;
-        o.did = self_.document.did, o.relay = c_.relay, o.now = now_, o.trouble = trouble(), o.past = std::make_shared<past_dealings>(*log_);
+        o.did = self_.document.did, o.door = c_.public_url, o.speaks = c_.speaks, o.relay = c_.relay, o.now = now_, o.trouble = trouble(), o.calls = calls();
+        o.past = std::make_shared<past_dealings>(*log_);
         requester_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<broker_actor>("broker", "")};
         purchase_world_ = std::make_unique<purchase_world>(*sys_, o, r, *network_, http::fetcher_of(*web_), *rail_, *keys_);
         requester_ = host("requester", spawn_requester(*sys_, std::move(o), std::move(r), *log_, *network_, *keys_, *purchase_world_));
@@ -463,7 +466,7 @@ private:
             p.sys = sys_.get(), p.now = now_, p.public_url = c_.public_url, p.did = self_.document.did, p.keys = keys_.get(), p.own = own_.get();
             if (own_) p.records.emplace(repository_door{*shown_, [d = self_.document] { return d; }, self_.account ? self_.account->own().audit() : value()});
             if (hosted_) p.records->commits = false; // its host signs them
-            p.identities = identities_.get(), p.bidder = bidder_, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = ledger_.get();
+            p.identities = identities_.get(), p.network = network_.get(), p.bidder = bidder_, p.requester = requester_, p.registry = c_.registry, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = ledger_.get();
             if (fs::exists(c_.cluster_directory / "authority.key")) p.enrolment = c_.cluster_directory;
             http::server_options o;
             o.address = c_.door->host, o.port = c_.door->port, o.certificate = c_.door_certificate, o.key = c_.door_key;
@@ -525,9 +528,11 @@ private:
     void start_watches() {
         std::vector<std::string> wanted;
         if (requester_)
-            for (const auto nsid : {ccb::nsid, ccbw::nsid, ccr::nsid, ccf::nsid}) wanted.emplace_back(nsid);
-        if (bidder_)
-            for (const auto nsid : {ccrfp::nsid, ccba::nsid, cce::nsid}) wanted.emplace_back(nsid);
+            wanted = collections_of({speech::bid, speech::receipt}), wanted.emplace_back(ccbw::nsid), wanted.emplace_back(ccf::nsid);
+        if (bidder_) {
+            for (auto& nsid : collections_of({speech::request, speech::accept})) wanted.push_back(std::move(nsid));
+            wanted.emplace_back(cce::nsid), wanted.emplace_back(market::event::nsid);
+        }
         if (policy_)
             for (const auto nsid : {vouch::nsid, policy::association_nsid}) wanted.emplace_back(nsid);
         if (wanted.empty()) return;

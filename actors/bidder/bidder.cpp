@@ -20,9 +20,8 @@ std::string bid_key(const strong_ref& rfp, const std::string& bidder) {
     return to_tid(bits >> 11, static_cast<unsigned>(bits & 0x3ff));
 }
 
-result<lease::terms> terms_for(const bidder_options& o, const strong_ref& rfp, const std::string& author, const value& request) {
-    const auto want = from_record<ccrfp>(request);
-    if (!want) return want.error();
+result<lease::terms> terms_for(const bidder_options& o, const strong_ref& rfp, const std::string& author, const spoken<ccrfp>& request) {
+    const auto* want = &request.said;
     const auto now = o.now();
     lease::terms t;
     t.open_until = now + o.bid_life;
@@ -40,6 +39,7 @@ result<lease::terms> terms_for(const bidder_options& o, const strong_ref& rfp, c
     t.key = bid_key(rfp, o.did);
     t.rfp = rfp;
     t.tenant = author;
+    t.by = request.by, t.answer_to = request.answer_to;
     t.user_data = want->user_data;
     t.cpus = want->cpus, t.mem_mib = *mem, t.disk_mib = *disk, t.location = want->location;
     const auto subject = render_subject(o.wif.subject.value_or("actx:{actx}:plc:{did-plc-key}:role:{role}"), o.actx, author, want->role);
@@ -59,6 +59,8 @@ result<lease::terms> terms_for(const bidder_options& o, const strong_ref& rfp, c
     const auto price = price_of(b.bid);
     if (!price) return price.error();
     t.for_slice = price->for_slice, t.slice = price->slice.count();
+    // What her generation cannot say is not bid, rather than found out when room is kept for it.
+    if (const auto said = write_bid(t.by, b, service_of(t.by, o.door)); !said) return said.error();
     t.bid = encode_dag_cbor(to_record(b));
     return t;
 }
@@ -152,22 +154,33 @@ private:
     void seen(const record_note& n, unsigned looks = 0) {
         const auto uri = at_uri::parse(n.uri);
         if (!uri || uri->did == options_.did) return;
-        if (uri->collection != ccrfp::nsid && uri->collection != ccba::nsid && uri->collection != cce::nsid) return;
-        verify_note(net_, n, home([this, n, looks](result<verified_record> r) {
-            if (r) return judge(*r);
-            if (!is_passing(r.error()) || looks >= most_looks || waiting_notes_ >= most_waiting_notes) return;
+        const auto what = speech_of(uri->collection);
+        if (what != speech::request && what != speech::accept && uri->collection != cce::nsid && uri->collection != market::event::nsid) return;
+        const auto again = [this, n, looks](const refusal& why) {
+            if (!is_passing(why) || looks >= most_looks || waiting_notes_ >= most_waiting_notes) return;
             ++waiting_notes_;
             send_after(*self_, handle{self_}, look_again_in(looks), turn{[this, n, looks] { --waiting_notes_, seen(n, looks + 1); }});
+        };
+        verify_note(net_, n, home([this, again](result<verified_record> r) {
+            if (!r) return again(r.error());
+            if (r->uri.collection == market::event::nsid && !lease_of(*r)) return; // nothing is fetched for others' contracts
+            gather_parts(net_, std::move(*r), home([this, again](result<verified_record> whole) {
+                if (!whole) return again(whole.error());
+                judge(*whole);
+            }));
         }));
     }
     void judge(const verified_record& r) {
-        if (r.uri.collection == ccrfp::nsid) consider(r);
-        else if (r.uri.collection == ccba::nsid) accept(r, {});
-        else obey(r);
+        if (is_said_in(r.uri.collection, speech::request)) consider(r);
+        else if (is_said_in(r.uri.collection, speech::accept)) accept(r, {});
+        else if (r.uri.collection == cce::nsid) obey(r);
+        else obey_event(r);
     }
 
     void consider(const verified_record& r, unsigned looks = 0) {
-        auto terms = terms_for(options_, r.ref, r.uri.did, r.content);
+        const auto asked = read_request(r.uri.collection, r.content, r.parts);
+        if (!asked) return;
+        auto terms = terms_for(options_, r.ref, r.uri.did, *asked);
         if (!terms) return; // not for us: an expired, malformed or outsized request is simply not bid on
         if (!roles_.policy) return all_->submit(terms->key, lease::consider{*terms});
         policy_question q;
@@ -191,18 +204,21 @@ private:
         const auto no = [&](std::uint32_t status, const refusal& why) {
             if (visiting) visiting->promise.deliver(answer_of(status, why));
         };
-        auto a = from_record<ccba>(r.content);
-        if (!a) return no(400, a.error());
+        const auto read = read_accept(r.uri.collection, r.content);
+        if (!read) return no(400, read.error());
+        const auto* a = &read->said;
         const auto bid = at_uri::parse(a->bid.record.uri);
         if (!bid) return no(400, bid.error());
         if (bid->did != options_.did && !visiting) return all_->submit(bid_key(a->embed_.record, options_.did), lease::outbid{r.uri.did, a->embed_.record});
-        if (bid->did != options_.did || bid->collection != ccb::nsid) return no(404, {"not_our_bid", "the accept names a bid of somebody else"});
+        if (bid->did != options_.did || !is_said_in(bid->collection, speech::bid)) return no(404, {"not_our_bid", "the accept names a bid of somebody else"});
         if (!a->sshKey || !a->sealTo || !a->payer) return no(400, {"incomplete_accept", "an accept for this node needs sshKey, sealTo and payer"});
         const auto key = ssh_key_line::parse(*a->sshKey);
         if (!key) return no(400, key.error());
         if (const auto to = crypto::seal_key_of(*a->sealTo); !to) return no(400, to.error());
         if (const auto payer = crypto::checksummed(*a->payer); !payer) return no(400, payer.error());
-        take(bid->rkey, {r.ref, r.uri.did, a->embed_.record, a->bid.record, key->text(), *a->sealTo, *a->payer}, std::move(visiting));
+        octets bound; // what a market.receipt has to bind is kept until it is written
+        if (r.uri.collection == market::accept::nsid) bound = encode_dag_cbor(r.content);
+        take(bid->rkey, {r.ref, r.uri.did, a->embed_.record, a->bid.record, key->text(), *a->sealTo, *a->payer, std::move(bound)}, std::move(visiting));
     }
     void take(const std::string& lease_key, lease::acceptance said, std::optional<visit> visiting) {
         request(*self_, all_->shard(lease_key), 20s, order<lease>{lease_key, lease::take{said}})
@@ -222,7 +238,7 @@ private:
     void take_accept(visit v) {
         const auto ref = v.asked.accept;
         verify_reference(net_, ref, home([this, v = std::move(v)](result<verified_record> r) mutable {
-            if (r && r->uri.collection == ccba::nsid) return accept(*r, std::move(v));
+            if (r && is_said_in(r->uri.collection, speech::accept)) return accept(*r, std::move(v));
             const auto why = r ? refusal{"wrong_type", "the paid URL names no accept"} : r.error();
             v.promise.deliver(answer_of(why.code == "record_unreachable" || why.code == "did_unresolved" ? 503 : 404, why));
         }));
@@ -234,6 +250,25 @@ private:
         const auto known = by_accept_.find(e->accept.record.cid);
         if (known == by_accept_.end()) return;
         all_->submit(known->second, lease::stop{r.uri.did, e->accept.record.cid, e->reason.value_or("stopped by the tenant")});
+    }
+
+    // The later generations' order: an event by the tenant whose payload is the machine's end.
+    std::optional<std::string> lease_of(const verified_record& event) const {
+        const auto e = from_value<market::event>(event.content, unknown_fields::ignore);
+        const auto receipt = at_uri::parse(e ? e->receipt.record.uri : std::string());
+        if (!receipt || receipt->did != options_.did || !is_said_in(receipt->collection, speech::receipt)) return std::nullopt;
+        return receipt->rkey;
+    }
+    void obey_event(const verified_record& r) {
+        const auto key = lease_of(r);
+        const auto e = from_value<market::event>(r.content, unknown_fields::ignore);
+        if (!key || !e || r.parts.empty() || cid_of(r.parts[0]).text() != e->payload.record.cid) return;
+        const auto order = from_value<market::vm_delete>(r.parts[0], unknown_fields::ignore);
+        if (!order) return; // news of a machine is for whoever has it
+        request(*self_, all_->shard(*key), 20s, state_query<lease>{*key})
+            .then([this, key = *key, by = r.uri.did, receipt = e->receipt.record, why = order->reason](const state_answer<lease>& s) {
+                if (s.found && s.found->receipt == receipt) all_->submit(key, lease::stop{by, s.found->accept.ref.cid, why});
+            }, [](const caf::error&) {});
     }
 
     // -- the paid URL ------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // Bob's side of the market: what he bids on, on what terms, and the paid URL.
 #pragma once
 #include <souk/actors/bidder/lease.hpp>
+#include <souk/actors/common/service_call.hpp>
 #include <souk/actors/entity/entity_actor.hpp>
 #include <souk/backends/records/network.hpp>
 
@@ -23,6 +24,7 @@ struct bidder_options {
     std::function<instant()> now;
     std::size_t shards = 2;
     on_trouble trouble; // of effects that did not come off; may be empty
+    service::ports calls; // to requests' submitBid; without a key none are made
 };
 
 struct bidder_roles {
@@ -36,7 +38,9 @@ struct bidder_roles {
 // may have the same content, so its name is part of it.
 std::string bid_key(const strong_ref& rfp, const std::string& bidder);
 // What this bidder would say to a request: the terms of a lease, or why not. Pure.
-result<lease::terms> terms_for(const bidder_options&, const strong_ref& rfp, const std::string& author, const value& request);
+result<lease::terms> terms_for(const bidder_options&, const strong_ref& rfp, const std::string& author, const spoken<ccrfp>& request);
+// The service that answers are sent to, where a generation names one: this node's door.
+inline std::string service_of(dialect d, const std::string& door) { return d == dialect::g4 ? door : std::string(); }
 
 // The effects of leases, by way of the other roles.
 class lease_world final : public performer<lease> {
@@ -53,6 +57,8 @@ public:
     void perform(const lease::publish_statement&, reply_to<lease::publish_statement>) override;
 
 private:
+    void send_bid(const lease::publish_bid&, const signed_record&);
+
     caf::actor_system& sys_;
     bidder_options options_;
     bidder_roles roles_;

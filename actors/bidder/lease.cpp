@@ -179,7 +179,7 @@ ccf statement_of(const lease::state& s) {
     if (!s.transaction.empty()) f.payment = s.transaction;
     if (!s.refund_transaction.empty()) f.refund = s.refund_transaction;
     if (s.started != instant{}) {
-        f.seconds = std::chrono::ceil<std::chrono::seconds>(s.ended - s.started).count();
+        f.seconds = std::chrono::ceil<std::chrono::seconds>(std::max(s.ended - s.started, instant::duration{0})).count(); // a clock may have been set back
         f.startedAt = to_datetime(s.started);
         f.endedAt = to_datetime(s.ended);
     }
@@ -219,6 +219,7 @@ lease::state lease::evolve(state s, const event& e) {
         [&](const receipted& x) {
             s.at = phase::active, s.receipt = x.ref, s.due = s.ends;
             for (auto* told : {&s.machine.address, &s.machine.host_key, &s.machine.tag, &s.machine.why, &s.accept.ssh_key, &s.accept.seal_to}) let_go(*told);
+            let_go(s.accept.record);
         },
         [&](const ending& x) {
             s.at = phase::ending, s.why = x.why, s.ended = x.at, s.to_refund = x.to_refund, s.due = x.due;
@@ -235,10 +236,10 @@ std::vector<lease::effect> lease::effects(const state& s) {
     const auto& t = s.what;
     switch (s.at) {
     case phase::reserving: return {reserve{{tag_of(t), t.cpus, t.mem_mib, t.disk_mib, t.location, t.open_until + pay_within + 5min}}};
-    case phase::bidding: return {publish_bid{t.key, t.bid, s.tier}};
+    case phase::bidding: return {publish_bid{t.key, t.bid, s.tier, t.by, t.answer_to}};
     case phase::collecting: return {settle{s.payment, s.accept.ref.cid, t.open_until + std::chrono::seconds{t.slice} + 24h}};
     case phase::launching: return {launch{{tag_of(t), s.host, t.user_data, s.accept.ssh_key, t.subject, s.launch_until + std::chrono::seconds{t.slice} + 5min, s.launch_until}}};
-    case phase::receipting: return {publish_receipt{t.key, t.rfp, s.bid, s.accept, s.machine}, watch{tag_of(t), s.host}};
+    case phase::receipting: return {publish_receipt{t.key, t.rfp, s.bid, s.accept, s.machine, t.by}, watch{tag_of(t), s.host}};
     case phase::active: return {watch{tag_of(t), s.host}};
     case phase::ending: return {terminate{{tag_of(t), s.host, s.why}}};
     case phase::refunding: return {refund{s.payment_key, s.to_refund, s.why}};

@@ -10,6 +10,7 @@
 #pragma once
 #include <souk/actors/entity/entity.hpp>
 #include <souk/messages/actors.hpp>
+#include <souk/messages/dialect.hpp>
 #include <souk/messages/money.hpp>
 #include <souk/messages/x402.hpp>
 
@@ -24,7 +25,7 @@ struct lease {
         std::string key;    // rkey of the bid, derived from the request's CID
         strong_ref rfp;
         std::string tenant; // DID of the request's author
-        octets bid;         // DAG-CBOR, unsigned ccb
+        octets bid;         // DAG-CBOR, unsigned ccb, whatever it is published as
         std::string user_data;
         std::string subject; // of the workload token that the machine boots with
         std::int64_t cpus = 0, mem_mib = 0, disk_mib = 0;
@@ -32,6 +33,8 @@ struct lease {
         amount for_slice = 0;
         std::int64_t slice = 0; // seconds
         instant open_until;     // of the bid
+        dialect by = dialect::g1; // the tenant's, in which she is answered
+        std::string answer_to;  // the service that she wants the bid sent to; "": the stream alone
         bool operator==(const terms&) const = default;
     };
     struct acceptance { // a verified ccba
@@ -39,6 +42,7 @@ struct lease {
         std::string author;
         strong_ref rfp, bid; // that it names
         std::string ssh_key, seal_to, payer;
+        octets record; // where the receipt has to bind it (market.receipt)
         bool operator==(const acceptance&) const = default;
     };
     struct state {
@@ -74,6 +78,8 @@ struct lease {
         std::string key;
         octets bid;
         std::string tier;
+        dialect by = dialect::g1;
+        std::string answer_to;
         struct answer { strong_ref ref; };
         std::string id() const { return "bid/" + key; }
     };
@@ -102,6 +108,7 @@ struct lease {
         strong_ref rfp, bid;
         acceptance accept;
         machine_view machine;
+        dialect by = dialect::g1;
         struct answer { strong_ref ref; };
         std::string id() const { return "receipt/" + key; }
     };
@@ -176,8 +183,8 @@ struct lease {
 };
 
 BOOST_DESCRIBE_ENUM(lease::phase, none, reserving, bidding, open, taken, collecting, launching, receipting, active, ending, refunding, stating, closed)
-BOOST_DESCRIBE_STRUCT(lease::terms, (), (key, rfp, tenant, bid, user_data, subject, cpus, mem_mib, disk_mib, location, for_slice, slice, open_until))
-BOOST_DESCRIBE_STRUCT(lease::acceptance, (), (ref, author, rfp, bid, ssh_key, seal_to, payer))
+BOOST_DESCRIBE_STRUCT(lease::terms, (), (key, rfp, tenant, bid, user_data, subject, cpus, mem_mib, disk_mib, location, for_slice, slice, open_until, by, answer_to))
+BOOST_DESCRIBE_STRUCT(lease::acceptance, (), (ref, author, rfp, bid, ssh_key, seal_to, payer, record))
 BOOST_DESCRIBE_STRUCT(lease::state, (), (at, what, host, tier, bid, accept, pay_until, payment, payment_key, transaction, refused_payment, launch_until, machine, started, ends, ended, receipt, stop_wanted, why, to_refund, refunded, refund_transaction, statement, due, alarms))
 BOOST_DESCRIBE_STRUCT(lease::considered, (), (what, due))
 BOOST_DESCRIBE_STRUCT(lease::reserved, (), (host, tier, due))

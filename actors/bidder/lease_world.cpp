@@ -1,4 +1,5 @@
 #include <souk/actors/bidder/bidder.hpp>
+#include <souk/actors/common/publish.hpp>
 
 namespace souk {
 
@@ -41,6 +42,17 @@ auto published() {
     };
 }
 
+template <class Effect>
+void publish(caf::actor_system& sys, const signer_actor& signer, const std::string& key, result<std::vector<draft>> drafts, bool chained, Effect f, reply_to<Effect> tell) {
+    if (!drafts) return tell({std::move(f), verdict::failed, {}, drafts.error().text});
+    publish_drafts(sys, signer, key, std::move(*drafts), chained, usual, [f = std::move(f), tell = std::move(tell)](result<signed_record> r) {
+        outcome<Effect> o{f, verdict::unknown, {}, {}};
+        if (!r) o.why = r.error().text;
+        else published<Effect>()(*r, o);
+        tell(std::move(o));
+    });
+}
+
 } // namespace
 
 void lease_world::perform(const lease::reserve& f, reply_to<lease::reserve> tell) {
@@ -52,7 +64,29 @@ void lease_world::perform(const lease::reserve& f, reply_to<lease::reserve> tell
 }
 
 void lease_world::perform(const lease::publish_bid& f, reply_to<lease::publish_bid> tell) {
-    put<signed_record>(sys_, roles_.signer, usual, sign_record{std::string(ccb::nsid), f.key, f.bid, true, false}, f, std::move(tell), published<lease::publish_bid>());
+    const auto v = decode_dag_cbor(f.bid.data);
+    const auto b = v ? from_record<ccb>(*v) : result<ccb>(v.error());
+    if (!b) return tell({f, verdict::failed, {}, b.error().text});
+    auto drafts = write_bid(f.by, *b, service_of(f.by, options_.door));
+    if (!drafts) return tell({f, verdict::failed, {}, drafts.error().text});
+    publish_drafts(sys_, roles_.signer, f.key, std::move(*drafts), false, usual, [this, f, tell = std::move(tell)](result<signed_record> r) {
+        outcome<lease::publish_bid> o{f, verdict::unknown, {}, {}};
+        if (!r) o.why = r.error().text;
+        else published<lease::publish_bid>()(*r, o);
+        if (o.said == verdict::done) send_bid(f, *r);
+        tell(std::move(o));
+    });
+}
+
+// It is in the stream, too: what comes of the call changes nothing.
+void lease_world::send_bid(const lease::publish_bid& f, const signed_record& bid) {
+    if (f.answer_to.empty() || !options_.calls.key) return;
+    const auto record = decode_dag_cbor(bid.record.data);
+    if (!record) return;
+    service::call(options_.calls, f.answer_to, service::submit_bid, value::map{{"uri", bid.uri}, {"cid", bid.cid}, {"record", *record}},
+                  [key = f.key, trouble = options_.trouble](result<http::response> r) {
+                      if (trouble && (!r || r->status >= 400)) trouble(key, "submitBid", verdict::unknown, r ? "HTTP " + std::to_string(r->status) : r.error().text);
+                  });
 }
 
 void lease_world::perform(const lease::settle& f, reply_to<lease::settle> tell) {
@@ -93,8 +127,12 @@ void lease_world::perform(const lease::publish_receipt& f, reply_to<lease::publi
     const auto sealed = seal_access(in, f.accept.seal_to);
     if (!sealed) return tell({f, verdict::failed, {}, sealed.error().text});
     r.sealed = octets{*sealed};
-    put<signed_record>(sys_, roles_.signer, usual, sign_record{std::string(ccr::nsid), f.key, encode_dag_cbor(undated(r)), true, true}, f, std::move(tell),
-                       published<lease::publish_receipt>());
+    r.createdAt = to_datetime(options_.now());
+    const auto accept = f.accept.record.empty() ? result<value>(value()) : decode_dag_cbor(f.accept.record.data);
+    if (!accept) return tell({f, verdict::failed, {}, accept.error().text});
+    auto drafts = write_receipt(f.by, r, service_of(f.by, options_.door), *accept, f.accept.author);
+    const bool linked = f.by == dialect::g1 || f.by == dialect::g2;
+    publish(sys_, roles_.signer, f.key, std::move(drafts), linked, f, std::move(tell));
 }
 
 void lease_world::perform(const lease::watch& f, reply_to<lease::watch> tell) {

@@ -8,6 +8,7 @@
 #include <souk/messages/actors.hpp>
 #include <souk/messages/attest.hpp>
 #include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/dialect.hpp>
 
 namespace souk {
 
@@ -16,13 +17,19 @@ struct verified_record {
     at_uri uri;
     value content;
     did_document author;
+    std::vector<value> parts; // that it consists of, once they were gathered
 };
 
 // Takes a note as the door delivered it; its CID is recomputed here all the same. `then` runs on any thread.
-// Codes: those of decoding, "cid_mismatch", "did_unresolved" (wait), and of check_attestation.
+// This is where a record of another node is first believed, so it is here that it has to be what its lexicon says, where there is one.
+// Codes: those of decoding, "cid_mismatch", "wrong_type", "invalid_record" with the path, "did_unresolved" (wait), and of check_attestation.
 void verify_note(record_network&, const record_note&, std::function<void(result<verified_record>)> then);
 // Fetches by reference first.
 void verify_reference(record_network&, const strong_ref&, std::function<void(result<verified_record>)> then);
+
+// What an envelope of a later generation consists of, fetched by URI and CID and added as `parts`. They need no signature of their own: the
+// envelope's covers their CIDs. A part that is not there yet is "record_unreachable": its author wrote it before the envelope.
+void gather_parts(record_network&, verified_record, std::function<void(result<verified_record>)> then);
 
 // Whether that is no verdict yet: the identity or the record could not be looked up now. Wait, never pass, and never forget it either.
 inline bool is_passing(const refusal& r) {

@@ -268,14 +268,14 @@ std::vector<purchase::effect> purchase::effects(const state& s) {
     };
     const auto who = [&] { return judge{s.rfp, winner(s)->ref.cid, *winner(s), s.what}; };
     switch (s.at) {
-    case phase::publishing: all.push_back(publish_request{s.key, s.what.request}); break;
+    case phase::publishing: all.push_back(publish_request{s.key, s.what.request, s.what.by}); break;
     case phase::gathering:
     case phase::judging:
         for (const auto& o : s.offers)
             if (!o.verdict && !o.withdrawn) all.push_back(judge{s.rfp, o.ref.cid, o, s.what});
         break;
     case phase::granting: all.push_back(grant{s.key, who()}); break;
-    case phase::accepting: all.push_back(publish_accept{s.key, s.rfp, winner(s)->ref, who()}); break;
+    case phase::accepting: all.push_back(publish_accept{s.key, s.rfp, winner(s)->ref, who(), winner(s)->by, winner(s)->answer_to}); break;
     case phase::paying:
         all.push_back(pay{s.accept, who(), winner(s)->for_slice, s.pay_until, false});
         fetch();

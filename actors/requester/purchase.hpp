@@ -8,6 +8,7 @@
 #pragma once
 #include <souk/actors/entity/entity.hpp>
 #include <souk/messages/actors.hpp>
+#include <souk/messages/dialect.hpp>
 #include <souk/messages/money.hpp>
 
 namespace souk {
@@ -25,12 +26,13 @@ struct purchase {
         std::vector<std::string> rules;
         std::string wanted_tier;
         bool plan = false;
+        dialect by = dialect::g1; // in which the request is written; an accept is in its bid's
         bool operator==(const terms&) const = default;
     };
     struct offer { // a bid as it counts: verified, priced
         strong_ref ref, rfp; // the bid, and what it is on
         std::string bidder;
-        octets record; // DAG-CBOR
+        octets record; // DAG-CBOR; of a later generation, what it says as a ccb
         amount for_slice = 0;
         std::int64_t slice = 0; // seconds
         std::string tier;
@@ -39,6 +41,8 @@ struct purchase {
         std::optional<policy_verdict> verdict;
         std::optional<place> location; // as offered
         instant judged_at;             // of the verdict
+        dialect by = dialect::g1;
+        std::string answer_to; // the service that its accept is sent to; "": the stream alone
     };
     struct state {
         phase at = phase::none;
@@ -69,6 +73,7 @@ struct purchase {
     struct publish_request {
         std::string key;
         octets request;
+        dialect by = dialect::g1;
         struct answer { strong_ref ref; };
         std::string id() const { return "rfp/" + key; }
     };
@@ -91,6 +96,8 @@ struct purchase {
         std::string key;
         strong_ref rfp, bid;
         judge who;
+        dialect by = dialect::g1;
+        std::string answer_to;
         struct answer {
             strong_ref ref;
             std::optional<policy_verdict> denied = {};
@@ -206,8 +213,8 @@ struct purchase {
 
 // What the journal may hold. (Effects and commands never do.)
 BOOST_DESCRIBE_ENUM(purchase::phase, none, publishing, gathering, judging, planned, granting, accepting, paying, doubting, awaiting, active, stopping, closed, failed)
-BOOST_DESCRIBE_STRUCT(purchase::terms, (), (request, ceiling, window_ms, rules, wanted_tier, plan))
-BOOST_DESCRIBE_STRUCT(purchase::offer, (), (ref, rfp, bidder, record, for_slice, slice, tier, expires, withdrawn, verdict, location, judged_at))
+BOOST_DESCRIBE_STRUCT(purchase::terms, (), (request, ceiling, window_ms, rules, wanted_tier, plan, by))
+BOOST_DESCRIBE_STRUCT(purchase::offer, (), (ref, rfp, bidder, record, for_slice, slice, tier, expires, withdrawn, verdict, location, judged_at, by, answer_to))
 BOOST_DESCRIBE_STRUCT(purchase::state, (), (at, key, what, rfp, offers, chosen, granted, accept, pay_until, transaction, authorised, receipt, sealed, tier, started, ends, stop_wanted, why, statement, paid, refunded, seconds, due, alarms))
 BOOST_DESCRIBE_STRUCT(purchase::opened, (), (what, key, due))
 BOOST_DESCRIBE_STRUCT(purchase::requested, (), (rfp, gather_until))

@@ -1,5 +1,6 @@
 #include <souk/actors/broker/credential.hpp>
 #include <souk/actors/common/planted.hpp>
+#include <souk/actors/common/publish.hpp>
 #include <souk/actors/common/verified.hpp>
 #include <souk/actors/requester/requester.hpp>
 #include <souk/messages/bytes.hpp>
@@ -16,8 +17,8 @@ constexpr auto usual = 9s; // below the engine's own patience, so that the reaso
 constexpr auto machine_keys = ssh_public_key::nsid;
 
 template <class Effect>
-void publish(caf::actor_system& sys, const signer_actor& signer, sign_record what, Effect f, reply_to<Effect> tell) {
-    ask<signed_record>(sys, signer, usual, std::move(what), [f = std::move(f), tell = std::move(tell)](result<signed_record> r) {
+std::function<void(result<signed_record>)> published(Effect f, reply_to<Effect> tell) {
+    return [f = std::move(f), tell = std::move(tell)](result<signed_record> r) {
         outcome<Effect> o{f, verdict::unknown, {}, {}};
         if (!r) {
             o.why = r.error().text;
@@ -29,8 +30,18 @@ void publish(caf::actor_system& sys, const signer_actor& signer, sign_record wha
             if constexpr (requires { o.found.ref; }) o.found.ref = {r->uri, r->cid};
         }
         tell(std::move(o));
-    });
+    };
 }
+template <class Effect>
+void publish(caf::actor_system& sys, const signer_actor& signer, sign_record what, Effect f, reply_to<Effect> tell) {
+    ask<signed_record>(sys, signer, usual, std::move(what), published(std::move(f), std::move(tell)));
+}
+template <class Effect>
+void publish(caf::actor_system& sys, const signer_actor& signer, const std::string& key, result<std::vector<draft>> drafts, Effect f, reply_to<Effect> tell) {
+    if (!drafts) return tell({std::move(f), verdict::failed, {}, drafts.error().text});
+    publish_drafts(sys, signer, key, std::move(*drafts), false, usual, published(std::move(f), std::move(tell)));
+}
+std::string service_of(dialect d, const std::string& door) { return d == dialect::g4 ? door : std::string(); }
 
 result<ccb> bid_of(const std::string& record) {
     const auto v = decode_dag_cbor(record);
@@ -45,16 +56,18 @@ std::string replaced(std::string text, std::string_view what, std::string_view w
 
 } // namespace
 
-result<purchase::offer> offer_of(const strong_ref& ref, const std::string& author, const value& record) {
-    const auto b = from_record<ccb>(record);
-    if (!b) return b.error();
+result<purchase::offer> offer_of(const strong_ref& ref, const at_uri& uri, const value& record, const std::vector<value>& parts) {
+    const auto read = read_bid(uri.collection, record, parts);
+    if (!read) return read.error();
+    const auto* b = &read->said;
     const auto price = price_of(b->bid);
     if (!price) return price.error();
     if (!b->expiresAt) return refusal{"bid_without_end", "a bid must say when it ends"};
     const auto end = from_datetime(*b->expiresAt);
     if (!end) return end.error();
     purchase::offer o;
-    o.ref = ref, o.rfp = b->embed_.record, o.bidder = author, o.record = encode_dag_cbor(record);
+    o.ref = ref, o.rfp = b->embed_.record, o.bidder = uri.did, o.record = encode_dag_cbor(read->by == dialect::g1 ? record : to_record(*b));
+    o.by = read->by, o.answer_to = read->answer_to;
     o.for_slice = price->for_slice, o.slice = price->slice.count(), o.tier = b->attestation.value_or("none"), o.expires = *end;
     o.location = b->location;
     return o;
@@ -80,7 +93,10 @@ result<std::string> paid_url(const ccb& b, const strong_ref& accept) {
 }
 
 void purchase_world::perform(const purchase::publish_request& f, reply_to<purchase::publish_request> tell) {
-    publish(sys_, roles_.signer, sign_record{std::string(ccrfp::nsid), f.key, f.request, true, false}, f, std::move(tell));
+    const auto v = decode_dag_cbor(f.request.data);
+    const auto wanted = v ? from_record<ccrfp>(*v) : result<ccrfp>(v.error());
+    if (!wanted) return tell({f, verdict::failed, {}, wanted.error().text});
+    publish(sys_, roles_.signer, f.key, write_request(f.by, *wanted, service_of(f.by, options_.door)), f, std::move(tell));
 }
 
 void purchase_world::perform(const purchase::judge& f, reply_to<purchase::judge> tell) {
@@ -166,7 +182,14 @@ void purchase_world::write_accept(const purchase::publish_accept& f, reply_to<pu
     a.sshKey = keys_.ssh_public();
     a.sealTo = crypto::seal_did_key(keys_.seal().public32);
     a.payer = keys_.wallet_address();
-    publish(sys_, roles_.signer, sign_record{std::string(ccba::nsid), f.key, encode_dag_cbor(to_record(a)), true, false}, f, std::move(tell));
+    publish<purchase::publish_accept>(sys_, roles_.signer, f.key, write_accept(f.by, a, service_of(f.by, options_.door)), f, [this, f, tell = std::move(tell)](outcome<purchase::publish_accept> o) {
+        if (o.said == verdict::done && !f.answer_to.empty() && options_.calls.key) // the paid URL names it, too: what comes of the call changes nothing
+            service::call(options_.calls, f.answer_to, service::submit_accept, value::map{{"acceptUri", o.found.ref.uri}, {"acceptCid", o.found.ref.cid}},
+                          [key = f.key, trouble = options_.trouble](result<http::response> r) {
+                              if (trouble && !r) trouble(key, "submitAccept", verdict::unknown, r.error().text);
+                          });
+        tell(std::move(o));
+    });
 }
 
 // -- paying ------------------------------------------------------------------------------------------------------------------
@@ -268,15 +291,23 @@ void purchase_world::perform(const purchase::fetch_receipt& f, reply_to<purchase
             return broken(r.error());
         }
         if (r->uri.did != f.bidder) return broken({"not_the_seller", "it is by " + r->uri.did});
-        const auto receipt = from_record<ccr>(r->content);
-        if (!receipt) return broken(receipt.error());
+        const auto read = read_receipt(r->uri.collection, r->content);
+        if (!read) return broken(read.error());
+        const auto* receipt = &read->said;
         if (receipt->rfp.record != f.rfp || receipt->bid.record != f.bid || !receipt->accept || receipt->accept->record != f.accept)
             return broken({"receipt_of_another_contract", "it does not cover this request, bid and accept"});
         if (!receipt->sealed) return broken({"no_access", "it has no access details"});
         const auto access = open_access(receipt->sealed->data, f.accept.cid, keys_.seal().public32, keys_.seal().private32);
         if (!access) return broken(access.error());
         o.found.sealed = receipt->sealed->data, o.found.tier = receipt->attestation.value_or("none");
-        tell(std::move(o));
+        if (r->uri.collection != market::receipt::nsid) return tell(std::move(o));
+        // It says over which accept it is by more than a name: by what that accept said.
+        net_.fetch(f.accept, [this, f, tell, o = std::move(o), content = r->content](result<stored_record> accept) mutable {
+            if (!accept) return tell({f, verdict::unknown, {}, accept.error().text});
+            const auto bound = remote_cid(content, accept->value, options_.did);
+            if (!bound || bound->text() != content.text("cid")) o.found.broken = refusal{"receipt_not_bound", "its cid is not over this accept"};
+            tell(std::move(o));
+        });
     });
 }
 

@@ -44,9 +44,11 @@ struct requester_state {
                 if (!is_record_key(b.id) || b.id.size() > 64) return kept{0, refusal{"bad_id", "a purchase's id is a record key of at most 64 characters"}};
                 const auto request = decode_dag_cbor(b.request.data);
                 if (!request) return kept{0, request.error()};
-                if (const auto good = from_record<ccrfp>(*request); !good) return kept{0, good.error()};
-                if (const auto good = policy::check_rules(b.rules); !good) return kept{0, good.error()};
-                return give_order(b.id, purchase::open{b.id, {b.request, b.ceiling, b.window_ms, b.rules, b.wanted_tier, b.plan}});
+                const auto good = from_record<ccrfp>(*request);
+                if (!good) return kept{0, good.error()};
+                if (const auto fine = policy::check_rules(b.rules); !fine) return kept{0, fine.error()};
+                if (const auto said = write_request(options_.speaks, *good, options_.speaks == dialect::g4 ? options_.door : ""); !said) return kept{0, said.error()};
+                return give_order(b.id, purchase::open{b.id, {b.request, b.ceiling, b.window_ms, b.rules, b.wanted_tier, b.plan, options_.speaks}});
             },
             [this](const contract_order& o) -> caf::result<kept> {
                 if (o.verb != "stop") return kept{0, refusal{"unknown_verb", "a purchase can be stopped, nothing else"}};
@@ -97,33 +99,42 @@ private:
 
     // -- what others publish ---------------------------------------------------------------------------------------------
     // The key of the purchase that a reference to one of our own records belongs to: its record key.
-    std::optional<std::string> own_key(const strong_ref& ref, std::string_view collection) const {
+    std::optional<std::string> own_key(const strong_ref& ref, speech what) const {
         const auto uri = at_uri::parse(ref.uri);
-        if (!uri || uri->did != options_.did || uri->collection != collection) return std::nullopt;
+        if (!uri || uri->did != options_.did || !is_said_in(uri->collection, what)) return std::nullopt;
         return uri->rkey;
     }
     // Only the author's identity says whether a record is his; while that cannot be looked up, the note waits.
     void seen(const record_note& n, unsigned looks = 0) {
         const auto uri = at_uri::parse(n.uri);
         if (!uri || uri->did == options_.did) return;
-        if (uri->collection != ccb::nsid && uri->collection != ccbw::nsid && uri->collection != ccr::nsid && uri->collection != ccf::nsid) return;
-        verify_note(net_, n, home([this, n, looks](result<verified_record> r) {
-            if (r) return judge(*r);
-            if (!is_passing(r.error()) || looks >= most_looks || waiting_notes_ >= most_waiting_notes) return;
+        const auto what = speech_of(uri->collection);
+        if (what != speech::bid && what != speech::receipt && uri->collection != ccbw::nsid && uri->collection != ccf::nsid) return;
+        const auto again = [this, n, looks](const refusal& why) {
+            if (!is_passing(why) || looks >= most_looks || waiting_notes_ >= most_waiting_notes) return;
             ++waiting_notes_;
             send_after(*self_, handle{self_}, look_again_in(looks), turn{[this, n, looks] { --waiting_notes_, seen(n, looks + 1); }});
+        };
+        verify_note(net_, n, home([this, again](result<verified_record> r) {
+            if (!r) return again(r.error());
+            if (!is_said_in(r->uri.collection, speech::bid)) return judge(*r);
+            const auto on = request_of(r->content);
+            if (!on || !own_key(*on, speech::request)) return; // nothing is fetched for bids on others' requests
+            gather_parts(net_, std::move(*r), home([this, again](result<verified_record> whole) {
+                if (!whole) return again(whole.error());
+                bid_seen(*whole);
+            }));
         }));
     }
     void judge(const verified_record& r) {
-        if (r.uri.collection == ccb::nsid) bid_seen(r);
-        else if (r.uri.collection == ccbw::nsid) withdrawal_seen(r);
-        else if (r.uri.collection == ccr::nsid) receipt_seen(r);
-        else statement_seen(r);
+        if (r.uri.collection == ccbw::nsid) withdrawal_seen(r);
+        else if (r.uri.collection == ccf::nsid) statement_seen(r);
+        else receipt_seen(r);
     }
     void bid_seen(const verified_record& r) {
-        auto o = offer_of(r.ref, r.uri.did, r.content);
+        auto o = offer_of(r.ref, r.uri, r.content, r.parts);
         if (!o) return;
-        if (const auto key = own_key(o->rfp, ccrfp::nsid); key) all_->submit(*key, purchase::bid_seen{std::move(*o)});
+        if (const auto key = own_key(o->rfp, speech::request); key) all_->submit(*key, purchase::bid_seen{std::move(*o)});
     }
     void withdrawal_seen(const verified_record& r) {
         const auto w = from_record<ccbw>(r.content);
@@ -133,14 +144,15 @@ private:
                 if (o.ref == w->bid.record) all_->submit(key, purchase::bid_withdrawn{r.uri.did, o.ref.uri});
     }
     void receipt_seen(const verified_record& r) {
-        const auto x = from_record<ccr>(r.content);
-        if (!x || !x->accept) return;
-        if (const auto key = own_key(x->accept->record, ccba::nsid); key && is_ours(*key, x->accept->record)) all_->submit(*key, purchase::receipt_seen{r.uri.did, r.ref});
+        const auto x = read_receipt(r.uri.collection, r.content);
+        if (!x || !x->said.accept) return;
+        const auto& accept = x->said.accept->record;
+        if (const auto key = own_key(accept, speech::accept); key && is_ours(*key, accept)) all_->submit(*key, purchase::receipt_seen{r.uri.did, r.ref});
     }
     void statement_seen(const verified_record& r) {
         const auto x = from_record<ccf>(r.content);
         if (!x) return;
-        const auto key = own_key(x->accept.record, ccba::nsid);
+        const auto key = own_key(x->accept.record, speech::accept);
         if (!key || !is_ours(*key, x->accept.record)) return;
         const auto paid = from_decimal(x->paid, 0), refunded = from_decimal(x->refunded, 0);
         if (paid && refunded) all_->submit(*key, purchase::statement_seen{r.uri.did, r.ref, *paid, *refunded, x->seconds, x->reason});

@@ -1,5 +1,6 @@
 // Alice's side of the market: what she buys, from whom, and what she pays.
 #pragma once
+#include <souk/actors/common/service_call.hpp>
 #include <souk/actors/entity/entity_actor.hpp>
 #include <souk/actors/requester/dealings.hpp>
 #include <souk/actors/requester/purchase.hpp>
@@ -12,12 +13,15 @@ namespace souk {
 
 struct requester_options {
     std::string did;
+    std::string door;                          // of this node, "https://host:port": where the fourth generation's answers are sent; "": nowhere
+    dialect speaks = dialect::g1;              // what requests are written in
     std::string relay;                         // DID of the relay that may write this account's machine keys; "": none
     std::chrono::seconds grant_life{24 * 3600}; // of that permission
     std::function<instant()> now;
     std::size_t shards = 2;
     on_trouble trouble; // of effects that did not come off; may be empty
     std::shared_ptr<past_dealings> past; // for rules about history; may be empty
+    service::ports calls; // to bids' submitAccept; without a key none are made
 };
 
 struct requester_roles {
@@ -26,8 +30,8 @@ struct requester_roles {
     broker_actor broker; // may be empty
 };
 
-// A bid as it counts, from its record: priced, with its end. Codes of decoding, price_of, "bid_without_end", "rfp_mismatch".
-result<purchase::offer> offer_of(const strong_ref& ref, const std::string& author, const value& record);
+// A bid as it counts, from its record and what it consists of: priced, with its end. Codes of read_bid, price_of, "bid_without_end".
+result<purchase::offer> offer_of(const strong_ref& ref, const at_uri& uri, const value& record, const std::vector<value>& parts);
 // What the policy engine is asked about a bid.
 policy_question question_of(const strong_ref& rfp, const purchase::offer&, const purchase::terms&);
 // The paid URL of a bid for an accept: {at} and {cid} filled in. Codes "bad_paid_url".

@@ -1,6 +1,8 @@
 #include <souk/actors/signer/draft.hpp>
 
 #include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/lexicon.hpp>
+#include <souk/messages/market_records.hpp>
 
 namespace souk::signing {
 
@@ -28,6 +30,10 @@ constexpr kind kind_of() {
 constexpr kind kinds[] = {
     kind_of<ccrfp>(), kind_of<ccba>(), kind_of<cce>(), kind_of<ccb>(),  kind_of<ccbw>(),
     kind_of<ccr>(),   kind_of<ccf>(),  kind_of<rbac>(), kind_of<vouch>(), kind_of<ssh_public_key>(),
+    // The same in the words of the later generations.
+    kind_of<flat::ccrfp>(), kind_of<flat::ccb>(), kind_of<flat::ccba>(), kind_of<flat::ccr>(),
+    kind_of<market::vm>(), kind_of<market::rfp>(), kind_of<market::bids_x402>(), kind_of<market::wif_simple>(), kind_of<market::bid>(),
+    kind_of<market::accept>(), kind_of<market::receipt>(), kind_of<market::vm_delete>(), kind_of<market::event>(), kind_of<market::bidder_registration>(),
 };
 
 const kind* find_kind(std::string_view nsid) {
@@ -61,7 +67,7 @@ result<value> complete(const sign_record& what, const circumstances& in) {
     if (const auto read = from_datetime(*made); !read) return read.error();
 
     if (what.chained) {
-        if (what.collection != ccr::nsid) return refusal{"not_chainable", "only receipts are linked, not " + what.collection};
+        if (!is_linked(what.collection)) return refusal{"not_chainable", "only receipts are linked, not " + what.collection};
         fields->erase("previous"); // whatever the draft claims
         if (in.previous) fields->emplace("previous", *in.previous);
     }
@@ -71,8 +77,11 @@ result<value> complete(const sign_record& what, const circumstances& in) {
 result<void> check_kind(const std::string& collection, const value& record) {
     const auto* k = find_kind(collection);
     if (!k) return unknown(collection);
-    return k->check(record);
+    if (const auto good = k->check(record); !good) return good;
+    return known_lexicons().check_record(collection, record); // the door of whoever reads it asks no less
 }
+
+bool is_linked(std::string_view collection) { return collection == ccr::nsid || collection == flat::ccr::nsid; }
 
 bool is_replaceable(const std::string& collection) { return collection == vouch::nsid; }
 

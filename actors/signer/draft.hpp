@@ -17,8 +17,12 @@ struct circumstances {
 // those of decode_dag_cbor.
 result<value> complete(const sign_record&, const circumstances&);
 
-// Refuses what a strict reader of this kind would refuse. Codes "unknown_kind" and those of from_record.
+// Refuses what a strict reader of this kind, or its lexicon, would refuse. Codes "unknown_kind", "invalid_record", and those of from_record.
 result<void> check_kind(const std::string& collection, const value& record);
+
+// Whether records of this collection are the links of a signer's log. A market.receipt is none: its `cid` is over all that it says, before the
+// signer sees it.
+bool is_linked(std::string_view collection);
 
 // Whether a record under a key may be replaced: a vouch is about a person, and its key is that person.
 bool is_replaceable(const std::string& collection);

@@ -9,6 +9,7 @@
 #include <souk/actors/signer/draft.hpp>
 #include <souk/messages/attest.hpp>
 #include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/market_records.hpp>
 
 namespace souk {
 
@@ -51,7 +52,9 @@ struct signer_state {
 
     signer_state(handle::pointer self, signer_options o, repository& own, const crypto::secret& signing_key)
         : self_(self), options_(std::move(o)), records_(own), key_(signing_key) {
-        if (const auto newest = records_.newest(std::string(ccr::nsid))) previous_ = newest->cid.text();
+        std::int64_t since = 0; // one log, whatever its links are called
+        for (const auto nsid : {ccr::nsid, flat::ccr::nsid})
+            if (const auto newest = records_.newest(std::string(nsid)); newest && newest->time_us > since) previous_ = newest->cid.text(), since = newest->time_us;
     }
     handle::behavior_type make_behavior() {
         return {[this](const sign_record& what) -> caf::result<signed_record> {
@@ -120,7 +123,7 @@ private:
                 waiting_.push_front(std::move(orders[i]));
                 continue;
             }
-            if (said[i] && orders[i].what.collection == ccr::nsid) previous_ = said[i]->cid.text();
+            if (said[i] && signing::is_linked(orders[i].what.collection)) previous_ = said[i]->cid.text();
             promise.deliver(said[i] ? published(*said[i]) : refusing(said[i].error()));
         }
         sign_waiting();
@@ -147,7 +150,7 @@ private:
         if (what.attest)
             if (auto r = attest(*draft, options_.did, options_.did, crypto::curve::k256, key_, to_datetime(now)); !r) return no(r.error());
         if (auto r = signing::check_kind(what.collection, *draft); !r) return no(r.error());
-        if (what.collection == ccr::nsid) newest_ = cid::of_dag_cbor(encode_dag_cbor(*draft)).text();
+        if (signing::is_linked(what.collection)) newest_ = cid::of_dag_cbor(encode_dag_cbor(*draft)).text();
         return record_write{found ? record_write::kind::put : record_write::kind::create, what.collection, what.rkey, std::move(*draft)};
     }
 

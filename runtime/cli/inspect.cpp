@@ -11,8 +11,10 @@
 #include <souk/messages/attest.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/dialect.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/messages/jwt.hpp>
+#include <souk/messages/lexicon.hpp>
 #include <souk/messages/seal.hpp>
 #include <souk/messages/x402.hpp>
 #include <souk/runtime/cli/commands.hpp>
@@ -110,7 +112,8 @@ void signatures(const context& c, const question& q, const value& record, value:
 }
 
 void seal_of(const context& c, const value& record, value::map& out) {
-    const auto r = from_record<ccr>(record);
+    const auto read = read_receipt(record.text("$type"), record);
+    const auto* r = read ? &read->said : nullptr;
     if (!r || !r->sealed || !r->accept) return;
     std::error_code none;
     if (!std::filesystem::exists(c.node / "keys", none)) {
@@ -130,10 +133,11 @@ value inspect_record(const context& c, const question& q, const value& record, b
     out["type"] = std::string(record.text("$type"));
     out["cid"] = cid::of_dag_cbor(bytes).text();
     out["bytes"] = static_cast<std::int64_t>(bytes.size());
-    const bool known = shape<ccrfp>(record, out) || shape<ccb>(record, out) || shape<ccba>(record, out) || shape<ccbap>(record, out) || shape<ccr>(record, out) ||
-                       shape<cce>(record, out) || shape<ccf>(record, out) || shape<ccbw>(record, out) || shape<vouch>(record, out) || shape<rbac>(record, out) ||
-                       shape<ssh_public_key>(record, out);
-    if (!known) out["shape"] = "not a kind that is known here";
+    bool known = false;
+    boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, boost::mp11::mp_append<all_records, later_records>>>(
+        [&]<class I>(I) { known = known || shape<typename I::type>(record, out); });
+    if (known) out["lexicon"] = said(known_lexicons().check_record(record.text("$type"), record));
+    else out["shape"] = "not a kind that is known here";
     signatures(c, q, record, out);
     seal_of(c, record, out);
     if (!was_json) out["record"] = to_json(record, json_form::atproto);

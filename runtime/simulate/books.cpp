@@ -177,6 +177,22 @@ private:
 
 std::unique_ptr<record_network> books::seen_by(std::string did, life by) { return std::make_unique<view>(*this, std::move(did), std::move(by)); }
 
+namespace {
+
+// As the real door splits a target.
+void read_query(http::request& r) {
+    auto rest = std::string_view(r.target);
+    for (auto at = rest.find('?'); at != rest.npos; at = rest.find('&')) {
+        rest.remove_prefix(at + 1);
+        const auto one = rest.substr(0, rest.find('&'));
+        const auto is = one.find('=');
+        const auto text = http::percent_decode(is == one.npos ? std::string_view() : one.substr(is + 1));
+        r.query.emplace_back(one.substr(0, is), text ? *text : std::string());
+    }
+}
+
+} // namespace
+
 http::fetcher books::web_of(std::string did, life by) {
     return [this, did = std::move(did), by = std::move(by)](http::call c, std::function<void(result<http::response>)> tell) {
         if (!*by) return;
@@ -184,6 +200,7 @@ http::fetcher books::web_of(std::string did, life by) {
         auto* p = at(c.url.substr(begin, slash - begin));
         http::request r;
         r.method = c.method, r.target = c.url.substr(slash), r.path = r.target.substr(0, r.target.find('?')), r.head = c.head, r.body = c.body;
+        read_query(r);
         const auto timed_out = [this, by, tell, within = c.within] { u_.later(by, within, [tell] { tell(refusal{"http_timeout", "no answer in time"}); }); };
         if (!p || !reach(did, p->did)) return timed_out();
         if (u_.strikes(hazard::drop, 20)) return timed_out();

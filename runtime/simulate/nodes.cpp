@@ -1,6 +1,7 @@
 #include <souk/runtime/simulate/nodes.hpp>
 
 #include <souk/runtime/machine_door.hpp>
+#include <souk/runtime/market_door.hpp>
 #include <souk/runtime/paid_door.hpp>
 #include <souk/runtime/simulate/relay.hpp>
 
@@ -76,7 +77,8 @@ void buyer::open() {
     auto& net = keep(books_.seen_by(who_.did, life_));
     auto& rail = keep<rail_view_of>(u_, chain_, life_);
     requester_options o;
-    o.did = who_.did, o.now = clock();
+    o.did = who_.did, o.now = clock(), o.speaks = speaks_, o.door = who_.door();
+    o.calls = {who_.did, &who_.keys->signing(), books_.web_of(who_.did, life_), [&net](const std::string& did, auto then) { net.keys(did, std::move(then)); }, clock()};
     requester_roles r;
     r.signer = cast(spawn_signer(sys, {who_.did, clock()}, shelf_, *who_.keys));
     policy_options p;
@@ -86,14 +88,17 @@ void buyer::open() {
     auto& world = keep<purchase_world>(sys, o, r, net, books_.web_of(who_.did, life_), rail, *who_.keys);
     requester_ = cast(spawn_requester(sys, o, r, disk_, net, *who_.keys, world));
     const machine_door machines({&sys, clock(), who_.did, who_.keys, &shelf_, [&net](const std::string& did, auto then) { net.keys(did, std::move(then)); }, {}, {}});
+    const market_door market({&sys, clock(), who_.did, who_.door(), &shelf_, &net, {}, requester_, false});
     if (auto* me = books_.find(who_.did))
-        me->door = [machines](http::request q, http::responder say) {
+        me->door = [machines, market](http::request q, http::responder say) {
             if (machine_door::is_one(q)) return machines.answer(q, std::move(say));
+            if (market_door::is_one(q)) return market.answer(q, std::move(say));
             say(http::error_response(404, {"not_found", "nothing is sold here"}));
         };
+    auto wanted = collections_of({speech::bid, speech::receipt});
+    wanted.emplace_back(ccbw::nsid), wanted.emplace_back(ccf::nsid);
     for (const auto& s : sellers_)
-        books_.watch(s, {std::string(ccb::nsid), std::string(ccbw::nsid), std::string(ccr::nsid), std::string(ccf::nsid)}, cursors_[s], life_,
-                     [to = requester_](const record_note& n) { souk::tell(to, n); });
+        books_.watch(s, {wanted.begin(), wanted.end()}, cursors_[s], life_, [to = requester_](const record_note& n) { souk::tell(to, n); });
 }
 
 void buyer::close() {
@@ -162,8 +167,10 @@ void seller::open() {
     auto& rail = keep<rail_view_of>(u_, chain_, life_);
     bidder_options o;
     o.did = who_.did, o.door = who_.door(), o.cost = offer_.cost, o.slice = offer_.slice, o.now = clock();
+    o.wif.to_issue = "exchange", o.wif.token_path = "/root/token", o.wif.url_path = "/root/base_url", o.wif.url_route = "/v1/oidc/issue";
     o.wif.issuer_uri = o.door, o.actx = "0123456789abcdef0123456789abcdef01234567";
     o.wif.subject = "actx:" + o.actx + ":plc:{did-plc-key}:role:{role}";
+    o.calls = {who_.did, &who_.keys->signing(), books_.web_of(who_.did, life_), [&net](const std::string& did, auto then) { net.keys(did, std::move(then)); }, clock()};
     bidder_roles r;
     r.signer = cast(spawn_signer(sys, {who_.did, clock()}, shelf_, *who_.keys));
     auto& settling = keep<payment_world>(rail, who_.keys->wallet_address(), who_.keys->wallet().copy());
@@ -184,9 +191,11 @@ void seller::open() {
         issuer_ = cast(spawn_issuer(sys, std::move(tokens), *who_.issuing));
     }
     const machine_door machines({&sys, clock(), who_.did, who_.keys, nullptr, {}, issuer_, {}});
+    const market_door market({&sys, clock(), who_.did, who_.door(), &shelf_, &net, bidder_, {}, true});
     if (auto* me = books_.find(who_.did))
-        me->door = [this, door = o.door, to = bidder_, machines](http::request q, http::responder say) {
+        me->door = [this, door = o.door, to = bidder_, machines, market](http::request q, http::responder say) {
             if (machine_door::is_one(q)) return machines.answer(q, std::move(say));
+            if (market_door::is_one(q)) return market.answer(q, std::move(say));
             auto asked = paid_door::read(q, door);
             if (!asked) return say(http::error_response(400, asked.error()));
             ask<paid_answer>(u_.system(), to, 60s, std::move(*asked), [say](result<paid_answer> a) {
@@ -194,9 +203,10 @@ void seller::open() {
                 say(paid_door::write(std::move(*a)));
             });
         };
+    auto wanted = collections_of({speech::request, speech::accept});
+    wanted.emplace_back(cce::nsid), wanted.emplace_back(market::event::nsid);
     for (const auto& b : buyers_)
-        books_.watch(b, {std::string(ccrfp::nsid), std::string(ccba::nsid), std::string(cce::nsid)}, cursors_[b], life_,
-                     [to = bidder_](const record_note& n) { souk::tell(to, n); });
+        books_.watch(b, {wanted.begin(), wanted.end()}, cursors_[b], life_, [to = bidder_](const record_note& n) { souk::tell(to, n); });
 }
 
 void seller::close() {

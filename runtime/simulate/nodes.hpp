@@ -79,6 +79,7 @@ public:
     // The relay that may write its machines' keys, for so long at a time. Before it starts.
     void lets(relay& r, std::chrono::seconds grant_life) { relay_ = &r, grant_life_ = grant_life; }
     const party& who() const { return who_; }
+    void speaks(dialect d) { speaks_ = d; } // before it starts
     void reads(const std::string& seller) { sellers_.push_back(seller); }
     void order(buy what);                                 // says it until it is kept
     void stop(const std::string& id, const std::string& why); // as well
@@ -100,6 +101,7 @@ private:
     std::vector<std::string> sellers_;
     std::map<std::string, std::int64_t> cursors_; // on disk
     relay* relay_ = nullptr;
+    dialect speaks_ = dialect::g1;
     std::chrono::seconds grant_life_{};
     requester_actor requester_;
     policy_actor policy_;

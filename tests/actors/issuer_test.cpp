@@ -115,7 +115,7 @@ TEST_CASE_FIXTURE(with_issuer, "a token lives no longer than this issuer allows,
     CHECK(code(exchange(boot().token, for_alice, subject, -5).refused) == "bad_ttl");
 }
 
-TEST_CASE_FIXTURE(with_issuer, "a role cannot smuggle delimiters into a subject") {
+TEST_CASE_FIXTURE(with_issuer, "delimiter injection in subjects: a role cannot smuggle any in") {
     CHECK(code(boot(subject + ":role:admin").refused) == "bad_subject");     // a name twice
     CHECK(code(boot(subject + ":x").refused) == "bad_subject");              // a name without value
     CHECK(code(boot(subject + " ").refused) == "bad_subject");

@@ -44,7 +44,7 @@ TEST_CASE_FIXTURE(account, "a key opens the services of every record that has it
     CHECK(open_to('a', "ssh-rsa").empty()); // type and bytes must both agree
 }
 
-TEST_CASE_FIXTURE(account, "one malformed record never locks an account out") {
+TEST_CASE_FIXTURE(account, "a malformed record breaking a whole account: one locks nobody out") {
     add(value("text"));
     add(value::map{{"$type", ssh_public_key::nsid}});
     add(value::map{{"$type", ssh_public_key::nsid}, {"service", "x"}, {"createdAt", "2026-05-09T07:42:10Z"}}); // no key at all

@@ -1,8 +1,8 @@
 // JSON, or bytes, to every kind of record; the ways there must agree.
 #include <souk/messages/dag_cbor.hpp>
 #include <souk/messages/json.hpp>
+#include <souk/messages/market_records.hpp>
 #include <souk/messages/money.hpp>
-#include <souk/messages/records.hpp>
 
 #include "fuzz.hpp"
 
@@ -27,7 +27,7 @@ void as(const value& v, const std::string& block) {
 
 void all(const value& v) {
     const auto block = encode_dag_cbor(v);
-    boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, all_records>>(
+    boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, boost::mp11::mp_append<all_records, later_records>>>(
         [&]<class I>(I) { as<typename I::type>(v, block); });
 }
 

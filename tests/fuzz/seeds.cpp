@@ -1,4 +1,5 @@
 // Writes a small corpus, made from tests/data, into DIRECTORY/TARGET/.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -8,6 +9,7 @@
 #include <souk/messages/attest.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/dag_cbor.hpp>
+#include <souk/messages/dialect.hpp>
 #include <souk/messages/firehose.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/messages/jwt.hpp>
@@ -37,7 +39,7 @@ std::string read(const fs::path& p) {
 void record(const value& r) {
     const auto json = to_json(r, json_form::atproto), block = encode_dag_cbor(r);
     seed("fuzz_json", json);
-    for (const char* target : {"fuzz_records", "fuzz_receipt"}) seed(target, json), seed(target, block);
+    for (const char* target : {"fuzz_records", "fuzz_receipt", "fuzz_lexicon"}) seed(target, json), seed(target, block);
     seed("fuzz_dag_cbor", block);
 }
 
@@ -47,7 +49,7 @@ void records() {
         record(v.find("record") ? *v.find("record") : v);
     }
     const auto key = crypto::generate(crypto::curve::k256);
-    boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, all_records>>([&]<class I>(I) {
+    boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, boost::mp11::mp_append<all_records, later_records>>>([&]<class I>(I) {
         auto v = to_record(typename I::type{});
         record(v);
         if (attest(v, "did:plc:bob", "did:plc:bob", crypto::curve::k256, key)) record(v);
@@ -58,6 +60,37 @@ void policies() {
     seed("fuzz_policy", "denounced reach=1\nvouched depth=3 decay=50 least=20\nprice at-most 0.10 per hour\nlocation country=DE region=us-west\ntier at-least hardware");
     seed("fuzz_policy", "allow did:plc:bob did:web:carol.example\ndeny did:plc:eve\nhistory honoured>=1 broken<=0\noperator depth=2\nceiling\nexpiry\nopen");
     seed("fuzz_policy", "remote did:web:e.example%3A2586 name=guild policy=at://did:plc:a/b.c.d/e cid=bafyreiccaougmp3654xsmrwjpihbsjyxzbcyvvnwhry2cci5fh2ubjtf74");
+}
+void schemas() {
+    seed("fuzz_lexicon", "{\"lexicon\":1,\"id\":\"a.b.c\",\"defs\":{\"main\":{\"type\":\"record\",\"key\":\"tid\",\"record\":{\"type\":\"object\",\"required\":[\"x\"],\"properties\":"
+                         "{\"x\":{\"type\":\"ref\",\"ref\":\"#y\"},\"u\":{\"type\":\"union\",\"refs\":[\"#z\"],\"closed\":true}}}},\"y\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"format\":\"did\"}},"
+                         "\"z\":{\"type\":\"object\"}}}\n{\"x\":[\"did:plc:a\"],\"u\":{\"$type\":\"a.b.c#z\"}}");
+}
+
+// One bid and one request of each generation, with what they consist of.
+void dialects() {
+    ccrfp wanted;
+    wanted.cpus = 1, wanted.mem = "512M", wanted.disk = "10G", wanted.network = "500G", wanted.role = "r";
+    ccb b;
+    b.bid = {"0.06", "USDC", "hourly", true, {"https://bob.example/ccr/{at}/{cid}"}, 600};
+    b.wif = wif{"i", "t", "p", "u", "r", "s"};
+    const auto said = [](const std::vector<draft>& drafts) {
+        std::vector<strong_ref> refs;
+        value::list out;
+        for (const auto& d : drafts) {
+            out.push_back(filled(d, refs));
+            refs.push_back({"at://did:plc:x/" + d.collection + "/k", cid_of(out.back()).text()});
+        }
+        std::rotate(out.begin(), out.end() - 1, out.end());
+        for (const auto& bytes : {encode_dag_cbor(value(out)), to_json(value(out), json_form::atproto)}) seed("fuzz_dialect", bytes);
+    };
+    for (const auto d : all_dialects) {
+        const std::string service = d == dialect::g4 ? "did:plc:x#y" : "";
+        said(write_request(d, wanted, service).value()), said(write_bid(d, b, service).value()), said(write_accept(d, {}, service).value());
+        ccr r;
+        r.accept.emplace(), r.createdAt = "2026-05-09T07:42:10.123Z";
+        said(write_receipt(d, r, service, value::map{}, "did:plc:x").value());
+    }
 }
 
 void payments() {
@@ -223,5 +256,5 @@ void identities() {
 int main(int argc, char** argv) {
     if (argc != 2) return std::cerr << "usage: fuzz_seeds DIRECTORY\n", 2;
     out = argv[1];
-    records(), payments(), names(), tokens(), permissions(), frames(), configurations(), policies(), entries(), repositories(), identities();
+    records(), dialects(), schemas(), payments(), names(), tokens(), permissions(), frames(), configurations(), policies(), entries(), repositories(), identities();
 }

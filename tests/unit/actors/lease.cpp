@@ -21,7 +21,7 @@ lease::terms terms() {
 }
 const strong_ref bid_ref{"at://did:web:bob/com.publicdomainrelay.ccb/3aaaaaaaaaaaa", "bafybid"};
 lease::acceptance accept(std::string author = "did:plc:alice") {
-    return {{"at://did:plc:alice/com.publicdomainrelay.ccba/r", accept_cid}, std::move(author), terms().rfp, bid_ref, "ssh-ed25519 AAAA", "did:key:z6LS", payer};
+    return {{"at://did:plc:alice/com.publicdomainrelay.ccba/r", accept_cid}, std::move(author), terms().rfp, bid_ref, "ssh-ed25519 AAAA", "did:key:z6LS", payer, {}};
 }
 std::string payment(std::int64_t value = 60'000, const std::string& from = payer, const std::string& nonce = x402::nonce_for(*cid::parse(accept_cid), 0)) {
     x402::payment p;

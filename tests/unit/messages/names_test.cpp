@@ -58,7 +58,7 @@ TEST_CASE("an at-uri is whole or refused") {
         CHECK(at_uri::parse(bad).error().code == "bad_at_uri");
 }
 
-TEST_CASE("the paid path is read as it comes: raw, collapsed or percent-encoded") {
+TEST_CASE("at:// collapsed to at:/ in paths: the paid path is read as it comes, raw, collapsed or percent-encoded") {
     const std::string rest = accept_uri.substr(5);
     std::string encoded;
     for (char c : accept_uri) encoded += c == ':' ? "%3A" : c == '/' ? "%2F" : std::string(1, c);

@@ -1,0 +1,10 @@
+# docs/lexicons is the one source of the lexicons: its files are put into a source file of ${SOUK_LEXICON_TEXTS} as they are.
+file(GLOB lexicons CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/lexicons/*.json)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${lexicons})
+set(text "#include <souk/messages/lexicon_texts.hpp>\n\nnamespace souk::internal {\n\nnamespace {\n\nconstexpr std::string_view texts[] = {\n")
+foreach(lexicon ${lexicons})
+  file(READ ${lexicon} json)
+  string(APPEND text "    R\"lexicon(${json})lexicon\",\n")
+endforeach()
+string(APPEND text "};\n\n} // namespace\n\nstd::span<const std::string_view> lexicon_texts() { return texts; }\n\n} // namespace souk::internal\n")
+file(CONFIGURE OUTPUT ${SOUK_LEXICON_TEXTS} CONTENT "${text}" @ONLY)
