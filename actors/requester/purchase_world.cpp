@@ -166,7 +166,7 @@ void purchase_world::give_grant(const purchase::grant& f, reply_to<purchase::gra
 void purchase_world::perform(const purchase::publish_accept& f, reply_to<purchase::publish_accept> tell) {
     if_still_allowed<purchase::publish_accept>(f, tell, [this, f, tell] { write_accept(f, tell); }, [this, f, tell](policy_verdict v) {
         // One that an attempt before this wrote is out: what follows from it is asked about once more, before anything is paid.
-        net_.list(options_.did, std::string(ccba::nsid), [this, f, tell, v = std::move(v)](result<std::vector<stored_record>> all) {
+        net_.list(options_.did, std::string(collection_of(f.by, speech::accept)), [this, f, tell, v = std::move(v)](result<std::vector<stored_record>> all) {
             if (!all) return tell({f, verdict::unknown, {}, all.error().text});
             for (const auto& x : *all)
                 if (x.uri.rkey == f.key) return tell({f, verdict::done, {x.ref(), {}}, {}});
@@ -182,7 +182,7 @@ void purchase_world::write_accept(const purchase::publish_accept& f, reply_to<pu
     a.sshKey = keys_.ssh_public();
     a.sealTo = crypto::seal_did_key(keys_.seal().public32);
     a.payer = keys_.wallet_address();
-    publish<purchase::publish_accept>(sys_, roles_.signer, f.key, write_accept(f.by, a, service_of(f.by, options_.door)), f, [this, f, tell = std::move(tell)](outcome<purchase::publish_accept> o) {
+    publish<purchase::publish_accept>(sys_, roles_.signer, f.key, souk::write_accept(f.by, a, service_of(f.by, options_.door)), f, [this, f, tell = std::move(tell)](outcome<purchase::publish_accept> o) {
         if (o.said == verdict::done && !f.answer_to.empty() && options_.calls.key) // the paid URL names it, too: what comes of the call changes nothing
             service::call(options_.calls, f.answer_to, service::submit_accept, value::map{{"acceptUri", o.found.ref.uri}, {"acceptCid", o.found.ref.cid}},
                           [key = f.key, trouble = options_.trouble](result<http::response> r) {
