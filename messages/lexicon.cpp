@@ -179,7 +179,7 @@ bool known(const document& in, const value& schema, fault& why, unsigned depth) 
         if (k.type == type && k.required && !schema.find(k.name)) return why.refuse("bad_lexicon", std::string(k.name) + ": missing");
     for (const auto& [name, v] : *m) {
         if (name == "type" || name == "description") continue;
-        const auto k = std::ranges::find_if(keywords, [&](const keyword& each) { return each.type == type && each.name == name; });
+        const auto k = std::ranges::find_if(keywords, [&, key = std::string_view(name)](const keyword& each) { return each.type == type && each.name == key; });
         if (k == std::end(keywords)) return why.refuse("bad_lexicon", name + " is not known here"), why.within(name), false;
         if (!well_shaped(in, k->of, v, why, depth)) return why.within(name), false;
     }
