@@ -209,10 +209,11 @@ private:
     }
     std::string why_none() const {
         std::string all;
+        const auto late = "could not be judged in time" + (s.why.empty() ? "" : " (" + s.why + ")");
         for (const auto& o : s.offers) {
             if (!all.empty()) all += "; ";
             if (all.size() > 500) return all + "...";
-            all += o.bidder + ": " + (o.withdrawn ? "withdrawn" : !o.verdict ? "could not be judged in time" + (s.why.empty() ? "" : " (" + s.why + ")") : o.verdict->allowed ? "over the ceiling, or expired" : o.verdict->reason);
+            all += o.bidder + ": " + (o.withdrawn ? "withdrawn" : !o.verdict ? late : o.verdict->allowed ? "over the ceiling, or expired" : o.verdict->reason);
         }
         return all.empty() ? "there were none" : all;
     }
