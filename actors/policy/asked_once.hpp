@@ -19,7 +19,8 @@ public:
     // `begin` is called when there is nothing yet; what it finds out goes to `heard`. False: so much is asked already that this is not.
     bool get(const std::string& key, instant now, const std::function<void()>& begin, then f) {
         auto found = all_.find(key);
-        if (found != all_.end() && found->second.waiting.empty() && (now < found->second.from || now >= found->second.until)) all_.erase(found), found = all_.end();
+        const auto is_over = [now](const entry& e) { return e.waiting.empty() && (now < e.from || now >= e.until); };
+        if (found != all_.end() && is_over(found->second)) all_.erase(found), found = all_.end();
         if (found != all_.end() && found->second.waiting.empty()) return f(found->second.answer), true;
         if (found == all_.end() && all_.size() >= most) {
             std::erase_if(all_, [](const auto& x) { return x.second.waiting.empty(); });

@@ -83,7 +83,8 @@ policy_verdict judge(const policy_question& question, const facts& known, std::s
     auto decided = ruling::kind::pass;
     for (const auto& r : rules) {
         if (decided != ruling::kind::pass) {
-            v.steps.push_back(step(r, "skipped", decided == ruling::kind::wait ? "not run: a rule before it cannot tell yet" : "not run: a rule before it rejected"));
+            const bool waits = decided == ruling::kind::wait;
+            v.steps.push_back(step(r, "skipped", waits ? "not run: a rule before it cannot tell yet" : "not run: a rule before it rejected"));
             continue;
         }
         auto said = r.judge(seen, known);

@@ -39,7 +39,8 @@ result<http::call> engine_call(const remote_engine& e, const policy_question& q,
     if (!host) return host.error();
     const bool here = host->substr(0, host->find(':')) == "localhost"; // as did:web is read elsewhere in this protocol
     const bool buying = q.perspective != "bidder";
-    value::map body{{"subjectDid", q.subject}, {"selfDid", self}, {"perspective", q.perspective}, {"rootRequesterDid", buying ? self : q.subject}, {"counterpartyDid", q.subject}};
+    value::map body{{"subjectDid", q.subject}, {"counterpartyDid", q.subject}, {"selfDid", self}, {"perspective", q.perspective}};
+    body["rootRequesterDid"] = buying ? self : q.subject;
     if (!e.name.empty()) body["name"] = e.name;
     if (e.policy) body["policyRef"] = reference(e.policy->uri, e.policy->cid);
     if (!q.rfp_uri.empty()) body["demand"] = reference(q.rfp_uri, q.rfp_cid);

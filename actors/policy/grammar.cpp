@@ -46,7 +46,8 @@ public:
     std::optional<std::int64_t> number(std::string_view key_and_sign, std::int64_t least, std::int64_t most) {
         const auto text = option(key_and_sign);
         if (!text) return std::nullopt;
-        const bool digits = !text->empty() && text->size() <= 7 && text->find_first_not_of("0123456789") == text->npos && (text->size() == 1 || text->front() != '0');
+        const bool digits = !text->empty() && text->size() <= 7 && text->find_first_not_of("0123456789") == text->npos &&
+                            (text->size() == 1 || text->front() != '0');
         const auto n = digits ? std::stoll(*text) : -1;
         if (n < least || n > most) fail(std::string(key_and_sign) + " takes a number from " + std::to_string(least) + " to " + std::to_string(most));
         return n;
@@ -54,8 +55,11 @@ public:
     std::optional<std::string> name(std::string_view key_and_sign) {
         auto text = option(key_and_sign);
         if (!text) return text;
-        const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'; };
-        if (text->empty() || text->size() > 64 || !std::all_of(text->begin(), text->end(), letter)) fail(std::string(key_and_sign) + " takes a name of letters, digits, - _ .");
+        const auto letter = [](char c) {
+            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        };
+        if (text->empty() || text->size() > 64 || !std::all_of(text->begin(), text->end(), letter))
+            fail(std::string(key_and_sign) + " takes a name of letters, digits, - _ .");
         return text;
     }
 

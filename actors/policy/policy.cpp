@@ -24,9 +24,11 @@ public:
     static constexpr const char* name = "souk.policy";
 
     policy_state(handle::pointer self, policy_options o, record_network& net)
-        : self_(self), options_(std::move(o)), net_(net), marks_({options_.self, options_.now, options_.cache, options_.cache_others, options_.read_within}, net, home(),
-                                                                 [this](std::chrono::milliseconds d, std::function<void()> f) { send_after(*self_, handle{self_}, d, turn{std::move(f)}); }) {
-        for (const char* side : {"requester", "bidder"}) chains_[side] = policy::chain_of(options_.rules.empty() ? policy::usual_rules(side) : options_.rules);
+        : self_(self), options_(std::move(o)), net_(net),
+          marks_({options_.self, options_.now, options_.cache, options_.cache_others, options_.read_within}, net, home(),
+                 [this](std::chrono::milliseconds d, std::function<void()> f) { send_after(*self_, handle{self_}, d, turn{std::move(f)}); }) {
+        for (const char* side : {"requester", "bidder"})
+            chains_[side] = policy::chain_of(options_.rules.empty() ? policy::usual_rules(side) : options_.rules);
     }
 
     handle::behavior_type make_behavior() {
@@ -52,7 +54,8 @@ public:
                 if (!uri) return;
                 if (uri->collection == vouch::nsid) marks_.forget(uri->did);
                 if (uri->collection == policy::association_nsid)
-                    associations_.forget_if([&](const std::string& of, const association& a) { return of == uri->did || a.by == uri->did || a.by.empty(); });
+                    associations_.forget_if(
+                        [&](const std::string& of, const association& a) { return of == uri->did || a.by == uri->did || a.by.empty(); });
             },
             [](const turn& t) { t.run(); },
         };
@@ -154,7 +157,8 @@ private:
     // -- others' engines --------------------------------------------------------------------------------------------------
     void ask_engine(const std::shared_ptr<candidate>& c, const policy::remote_engine& e) {
         const auto key = policy::engine_key(e, c->about);
-        const bool asked = engines_.get(key, options_.now(), [this, c, e, key] { call_engine(c->about, e, key); }, [this, c, e](const engine_answer& a) { c->engines[e.key()] = a, go_on(c); });
+        const auto answered = [this, c, e](const engine_answer& a) { c->engines[e.key()] = a, go_on(c); };
+        const bool asked = engines_.get(key, options_.now(), [this, c, e, key] { call_engine(c->about, e, key); }, answered);
         if (!asked) c->engines[e.key()].unknown = "too much is being asked", go_on(c);
     }
     void call_engine(const policy_question& q, const policy::remote_engine& e, const std::string& key) {

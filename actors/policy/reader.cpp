@@ -6,7 +6,8 @@
 
 namespace souk::policy {
 
-mark_reader::mark_reader(reading r, record_network& net, post_to_self post, later after) : how_(std::move(r)), net_(net), post_(std::move(post)), after_(std::move(after)) {
+mark_reader::mark_reader(reading r, record_network& net, post_to_self post, later after)
+    : how_(std::move(r)), net_(net), post_(std::move(post)), after_(std::move(after)) {
     known.self = how_.self;
 }
 
@@ -105,7 +106,10 @@ void mark_reader::heard(const std::string& did, const result<std::vector<stored_
 // Whoever was not reached is unknown, not silent.
 void mark_reader::time_is_over() {
     if (!fresh(how_.self)) return release(refusal{"request_timeout", "whom " + how_.self + " trusts could not be read in time"});
-    for (const auto& who : missing()) known.trust.forget(who), known.unread[who] = "not read in time", pages_[who].failed = how_.now(), pages_[who].batch = batch_;
+    for (const auto& who : missing()) {
+        known.trust.forget(who), known.unread[who] = "not read in time";
+        pages_[who].failed = how_.now(), pages_[who].batch = batch_;
+    }
     release({});
 }
 

@@ -41,7 +41,8 @@ std::optional<ruling> vetoed(const std::string& who, unsigned reach, const facts
     const auto& m = *all.front();
     const auto more = all.size() > 1 ? " (and " + std::to_string(all.size() - 1) + " more)" : "";
     if (m.kind == denounced) return reject(m.by + " denounced " + who + because(m) + more, std::move(evidence));
-    return reject(m.by + " has a record about " + who + " that cannot be read (" + m.reason + "): it counts as a denouncement until it is mended" + more, std::move(evidence));
+    return reject(m.by + " has a record about " + who + " that cannot be read (" + m.reason + "): it counts as a denouncement until it is mended" + more,
+                  std::move(evidence));
 }
 
 // Those whose vouches could have counted.
@@ -72,7 +73,8 @@ ruling stands(const std::string& who, const vouching& how, const facts& known) {
     if (way.marks.size() == 1) told += because(*way.marks.front());
     const auto least = trust_graph::whole / 100 * how.least;
     const bool plain = way.marks.size() == 1 && way.score == trust_graph::whole;
-    if (way.score < least) return reject(told + ": " + percent(way.score) + " arrives, " + std::to_string(how.least) + "% is the least" + missing, std::move(evidence));
+    if (way.score < least)
+        return reject(told + ": " + percent(way.score) + " arrives, " + std::to_string(how.least) + "% is the least" + missing, std::move(evidence));
     return pass(plain ? told : told + ": " + percent(way.score) + " arrives", std::move(evidence));
 }
 
@@ -117,7 +119,8 @@ rule denounced_rule(std::string text, unsigned reach) {
                 if (auto no = vetoed(q.subject, reach, known)) return std::move(*no);
                 if (const auto silent = silent_within(reach, known); !silent.empty()) return wait(silent);
                 if (reach == 0) return pass(known.self + " has not denounced " + q.subject);
-                return pass("nobody whom " + known.self + " vouches for" + (reach > 1 ? ", in " + std::to_string(reach) + " steps," : "") + " denounced " + q.subject + ", nor did he");
+                const auto steps = reach > 1 ? ", in " + std::to_string(reach) + " steps," : "";
+                return pass("nobody whom " + known.self + " vouches for" + steps + " denounced " + q.subject + ", nor did that account itself");
             }, n};
 }
 
@@ -172,7 +175,8 @@ rule price_rule(std::string text, std::int64_t most, std::int64_t seconds, std::
                 if (q.slice <= 0) return reject(q.subject + " does not say how long his price is for");
                 __extension__ using wide = __int128; // two numbers of 63 bits
                 const auto asked = to_decimal(q.price) + " for " + std::to_string(q.slice) + " s";
-                if (static_cast<wide>(q.price) * seconds > static_cast<wide>(most) * q.slice) return reject(q.subject + " asks " + asked + ", above " + shown);
+                if (static_cast<wide>(q.price) * seconds > static_cast<wide>(most) * q.slice)
+                    return reject(q.subject + " asks " + asked + ", above " + shown);
                 return pass(asked + ", within " + shown);
             }};
 }
@@ -192,7 +196,8 @@ rule tier_rule(std::string text, std::string least) {
     return {std::move(text), [least = std::move(least)](const policy_question& q, const facts&) -> ruling {
                 if (q.wanted_tier.empty() && least.empty()) return pass("attestation tier " + (q.tier.empty() ? "none" : q.tier) + "; none was asked for");
                 auto said = of_tier(q, q.wanted_tier.empty() ? least : q.wanted_tier);
-                if (said.said == kind::pass && !least.empty() && !q.wanted_tier.empty()) said = of_tier(q, *rank(least) > *rank(q.wanted_tier) ? least : q.wanted_tier);
+                if (said.said == kind::pass && !least.empty() && !q.wanted_tier.empty())
+                    said = of_tier(q, *rank(least) > *rank(q.wanted_tier) ? least : q.wanted_tier);
                 return said;
             }};
 }

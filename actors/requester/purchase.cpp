@@ -117,7 +117,9 @@ struct rules {
         return {};
     }
     verdicts operator()(const outcome<purchase::judge>& o) const {
-        if ((s.at != phase::gathering && s.at != phase::judging) || o.said != verdict::done || o.found.verdict.wait) return {};
+        if (s.at != phase::gathering && s.at != phase::judging) return {};
+        if (o.said == verdict::unknown && !o.why.empty() && s.why != o.why) return purchase::noted{o.why}; // should time run out over it
+        if (o.said != verdict::done || o.found.verdict.wait) return {};
         bool last = true, known = false;
         for (const auto& x : s.offers) {
             if (x.ref.cid == o.of.bid) known = !x.verdict;
@@ -207,10 +209,11 @@ private:
     }
     std::string why_none() const {
         std::string all;
+        const auto late = "could not be judged in time" + (s.why.empty() ? "" : " (" + s.why + ")");
         for (const auto& o : s.offers) {
             if (!all.empty()) all += "; ";
             if (all.size() > 500) return all + "...";
-            all += o.bidder + ": " + (o.withdrawn ? "withdrawn" : !o.verdict ? "could not be judged in time" : o.verdict->allowed ? "over the ceiling, or expired" : o.verdict->reason);
+            all += o.bidder + ": " + (o.withdrawn ? "withdrawn" : !o.verdict ? late : o.verdict->allowed ? "over the ceiling, or expired" : o.verdict->reason);
         }
         return all.empty() ? "there were none" : all;
     }

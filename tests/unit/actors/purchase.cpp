@@ -152,6 +152,22 @@ TEST_CASE("a seller who falls from grace before he is accepted gives way to the 
     CHECK(s.why.find("bob: denounced; carol: denounced") != std::string::npos);
 }
 
+TEST_CASE("who cannot be judged in time is not chosen, and the reason is told") {
+    purchase::state s;
+    s.at = purchase::phase::gathering, s.key = "p", s.rfp = rfp, s.offers = {offer("bob", 10)};
+    const auto go = [&](const purchase::command& c) {
+        for (const auto& e : purchase::decide(s, c, begin).events) s = purchase::evolve(s, e);
+    };
+    const auto asked = std::get<purchase::judge>(purchase::effects(s).at(0));
+    go(said(asked, verdict::unknown, {}, "the policy cannot tell: carol is away"));
+    CHECK(purchase::decide(s, said(asked, verdict::unknown, {}, "the policy cannot tell: carol is away"), begin).events.empty()); // once
+    go(deadline_passed{});
+    REQUIRE(s.at == purchase::phase::judging);
+    go(deadline_passed{});
+    CHECK(s.at == purchase::phase::failed);
+    CHECK(s.why == "no acceptable bid: bob: could not be judged in time (the policy cannot tell: carol is away)");
+}
+
 TEST_CASE("a bid on another content of the request is refused") {
     purchase::state s;
     s.at = purchase::phase::gathering, s.rfp = rfp;

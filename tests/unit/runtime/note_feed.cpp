@@ -81,3 +81,40 @@ TEST_CASE("a stream whose node stops does not wait for ever") {
     s.may = 10 * note_feed::most;
     caf::anon_send_exit(bidder, caf::exit_reason::kill);
 }
+
+TEST_CASE("records of trust go to the policy engine alone, the others to the market's roles alone, and each is taken up") {
+    config c;
+    caf::actor_system sys(c);
+    slow s;
+    s.may = 1'000;
+    std::atomic<std::size_t> opinions = 0;
+    const auto bidder = spawn_slow(sys, s);
+    const policy_actor policy = sys.spawn([&opinions](policy_actor::pointer, none_needed) -> policy_actor::behavior_type {
+        return {
+            [](const policy_question&) -> caf::result<policy_verdict> { return policy_verdict{}; },
+            [](const trust_query&) -> caf::result<trust_view> { return trust_view{}; },
+            [&opinions](const record_note&) { ++opinions; },
+        };
+    }, none_needed{});
+    std::atomic<std::size_t> taken = 0;
+    const auto push_all = [&](note_feed& feed) {
+        for (const auto kind : {vouch::nsid, ccrfp::nsid, std::string_view("com.publicdomainrelay.temp.badgeBlueKeys")})
+            feed.push({"at://did:plc:a/" + std::string(kind) + "/did:plc:b", "", {}}, [&] { ++taken; });
+    };
+    {
+        note_feed feed(sys, {}, bidder, policy);
+        push_all(feed);
+        CHECK(soon([&] { return taken == 3; }));
+        CHECK(opinions == 2);
+        CHECK(s.seen == 1);
+    }
+    {
+        note_feed feed(sys, {}, bidder); // nobody to tell: the stream goes on
+        push_all(feed);
+        CHECK(soon([&] { return taken == 6; }));
+        CHECK(opinions == 2);
+        CHECK(s.seen == 2);
+    }
+    caf::anon_send_exit(bidder, caf::exit_reason::kill);
+    caf::anon_send_exit(policy, caf::exit_reason::kill);
+}
