@@ -45,7 +45,8 @@ pds::account login_of(const node_config& c, const std::string& did) {
 
 pds::joining joining_of(const node_config& c, const keyring& keys, std::function<instant()> now) {
     pds::joining j;
-    j.host = c.pds_host, j.handle = c.handle.empty() ? c.pds_identifier : c.handle;
+    j.host = c.pds_host, j.handle = c.pds_identifier;
+    if (c.handle != c.pds_identifier) j.also = c.handle;
     j.plc_directory = c.plc_directory, j.plc_log = c.directory / "plc.json";
     j.signing = keys.signing_public();
     j.now = std::move(now), j.say = [](const std::string&) {};

@@ -425,6 +425,7 @@ private:
         requester_options o;
         o.did = self_.document.did, o.door = c_.public_url, o.speaks = c_.speaks, o.relay = c_.relay, o.now = now_, o.trouble = trouble(), o.calls = calls();
         o.past = std::make_shared<past_dealings>(*log_);
+        if (hosted_) o.writes_at = c_.public_url;
         requester_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<broker_actor>("broker", "")};
         purchase_world_ = std::make_unique<purchase_world>(*sys_, o, r, *network_, http::fetcher_of(*web_), *rail_, *keys_);
         requester_ = host("requester", spawn_requester(*sys_, std::move(o), std::move(r), *log_, *network_, *keys_, *purchase_world_));

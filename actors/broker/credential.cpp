@@ -31,12 +31,13 @@ result<std::string> sign_grant(const grant_terms& g, const crypto::secret& accou
     if (!is_did(g.account) || !is_did(g.relay) || !is_nsid(g.collection)) return refusal{"bad_grant", "a grant names an account, a relay and a collection"};
     if (g.life <= std::chrono::seconds{0} || g.life > longest_grant) return refusal{"bad_grant", "a grant lives for at most 31 days"};
     const auto now = seconds_of(g.now);
-    return jwt::sign_es256k({{"iss", g.account},
-                             {"aud", g.relay},
-                             {"scope", std::string(scope_head) + g.collection + std::string(scope_tail)},
-                             {"iat", now},
-                             {"exp", now + g.life.count()}},
-                            account_key);
+    value::map claims{{"iss", g.account},
+                      {"aud", g.relay},
+                      {"scope", std::string(scope_head) + g.collection + std::string(scope_tail)},
+                      {"iat", now},
+                      {"exp", now + g.life.count()}};
+    if (!g.at.empty()) claims.emplace("at", g.at);
+    return jwt::sign_es256k(std::move(claims), account_key);
 }
 
 result<std::string> grantor_of(std::string_view token) { return did_in(token, "bad_grant"); }
@@ -51,7 +52,9 @@ result<grant> read_grant(const std::string& token, const std::string& account, c
     auto collection = collection_in(claims->text("scope"));
     if (!collection) return collection.error();
     const auto* exp = claims->find("exp")->as<std::int64_t>(); // there: it was checked
-    return grant{account, std::move(*collection), instant{std::chrono::seconds{*exp}}, token};
+    grant g{account, std::move(*collection), instant{std::chrono::seconds{*exp}}, token, {}};
+    if (const auto at = claims->text("at"); !at.empty()) g.at = std::string(at);
+    return g;
 }
 
 result<std::string> service_token(const std::string& relay, const std::string& account, instant now, std::string id, const crypto::secret& relay_key) {

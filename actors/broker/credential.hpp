@@ -1,9 +1,10 @@
 // The credential by which an account lets a relay write one kind of record for its machines, and both ends of its use. Pure.
-//   grant:         JWT ES256K by the account: iss account, aud relay, scope "repo:NSID?action=create", exp
+//   grant:         JWT ES256K by the account: iss account, aud relay, scope "repo:NSID?action=create", exp, at (optional: where)
 //   service token: JWT ES256K by the relay:   iss relay, aud account, lxm com.atproto.repo.createRecord, 60 s
 // A write is allowed by both together: the relay proves who it is, the grant proves that it may.
 #pragma once
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,9 @@ struct grant { // verified
     std::string collection;
     instant until;
     std::string token;
+    std::optional<std::string> at; // where to write: the account's own node, where its records live at somebody else's host. None: at its host
 };
-BOOST_DESCRIBE_STRUCT(grant, (), (account, collection, until, token))
+BOOST_DESCRIBE_STRUCT(grant, (), (account, collection, until, token, at))
 
 // -- the account's side: gives -------------------------------------------------------------------------------------------
 
@@ -31,6 +33,7 @@ struct grant_terms {
     std::string account, relay, collection;
     instant now;
     std::chrono::seconds life;
+    std::string at = {}; // https://host[:port] of the account's node; "": what the account's document says
 };
 result<std::string> sign_grant(const grant_terms&, const crypto::secret& account_key); // "bad_grant"
 

@@ -125,6 +125,10 @@ void write_proxy::authorise(const shared& j, const std::string& subject) {
 }
 
 void write_proxy::find_host(const shared& j, const credential::grant& grant) {
+    if (grant.at) { // the account's word, by its own key
+        if (!oidc::origin_of(*grant.at, out_.allow_http)) return j->tell(refusing(502, "ProxyInvalidPDSURL", "the account's grant names no host"));
+        return forward(j, *grant.at, grant.token);
+    }
     out_.records.keys(j->token.account, [this, post = out_.post, j, grant_token = grant.token](result<did_document> got) {
         post([this, j, grant_token, got = std::move(got)] {
             if (!got) return j->tell(refusing(502, "ProxyIdentityLookupFailed", "the account's host cannot be found: " + got.error().text));

@@ -151,7 +151,7 @@ void purchase_world::give_grant(const purchase::grant& f, reply_to<purchase::gra
     publish<purchase::grant>(sys_, roles_.signer, sign_record{std::string(rbac::nsid), f.key, encode_dag_cbor(to_record(record)), false, false}, f,
         [this, f, tell](outcome<purchase::grant> o) {
             if (o.said != verdict::done || !roles_.broker) return tell(std::move(o));
-            const auto token = credential::sign_grant({options_.did, options_.relay, std::string(machine_keys), options_.now(), options_.grant_life}, keys_.signing());
+            const auto token = credential::sign_grant({options_.did, options_.relay, std::string(machine_keys), options_.now(), options_.grant_life, options_.writes_at}, keys_.signing());
             if (!token) return tell({f, verdict::failed, {}, token.error().text});
             ask<kept>(sys_, roles_.broker, usual, credential_grant{*token}, [f, tell](result<kept> k) {
                 if (!k) return tell({f, verdict::unknown, {}, "the relay cannot be reached: " + k.error().text});

@@ -17,6 +17,7 @@ struct requester_options {
     dialect speaks = dialect::g1;              // what requests are written in
     std::string relay;                         // DID of the relay that may write this account's machine keys; "": none
     std::chrono::seconds grant_life{24 * 3600}; // of that permission
+    std::string writes_at;                     // where that relay writes, if not at the account's host: this node's door; may be empty
     std::function<instant()> now;
     std::size_t shards = 2;
     on_trouble trouble; // of effects that did not come off; may be empty

@@ -83,6 +83,8 @@ value::map settled(const value& last, const value& recommended, const joining& j
     fields["verificationMethods"] = methods_with(recommended.find("verificationMethods"), j);
     for (const auto* name : {"alsoKnownAs", "services"})
         if (const auto* said = recommended.find(name)) fields[name] = *said;
+    if (auto* names = fields["alsoKnownAs"].as<value::list>(); names && !j.also.empty())
+        if (const value name = "at://" + j.also; std::find(names->begin(), names->end(), name) == names->end()) names->push_back(name);
     return fields;
 }
 bool says(const value& operation, const value::map& fields) {

@@ -12,6 +12,7 @@ namespace souk::pds {
 
 struct joining {
     std::string host, handle;         // https://host[:port]; the handle wanted there, or the account's
+    std::string also;                 // another handle, that is the node's own to prove; may be empty
     std::string email, invite;        // as the host wants them; may be empty
     std::string plc_directory;        // https URL, no slash at the end
     std::filesystem::path plc_log;    // of the identity that is brought: made where it is not there yet

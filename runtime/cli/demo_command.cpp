@@ -14,9 +14,13 @@ void add_demo(CLI::App& app, context& c) {
     s->add_option("--dir", o.directory, "where its files go (default: a new temporary directory)");
     s->add_option("--image", o.image, "the guest image (deploy/guest-image makes it; default: $SOUK_GUEST_IMAGE)");
     s->add_option("--example", o.example, "the request that Alice publishes");
+    s->add_option("--network", o.network, "souk: every node has its records itself; atproto: Alice's and Eve's are at the reference PDS (deploy/demo installs it)")->check(CLI::IsMember({"souk", "atproto"}));
+    s->add_option("--peers", o.peers, "where the reference PDS is installed");
     s->add_flag("--keep", o.keep, "leave the market running, to be tried by hand");
     s->add_flag("--chaos", o.chaos, "kill a process at every step and start it again");
     s->callback([&c] {
+        if (o.network == "atproto" && !std::filesystem::exists(o.peers / "host.mjs"))
+            return c.fail({"no_peers", "the reference PDS is not installed: deploy/demo --network atproto does it, or give --peers"});
         o.program = c.program;
         c.status = demo::run(o);
     });

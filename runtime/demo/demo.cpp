@@ -51,7 +51,7 @@ std::string for_alice(std::string text, const std::string& handle, const std::st
 
 class play {
 public:
-    explicit play(const demo_options& o) : options_(o), market_({o.directory, o.image, o.program, o.backend}) {}
+    explicit play(const demo_options& o) : options_(o), market_({o.directory, o.image, o.program, o.backend, o.network == "atproto" ? o.peers : std::filesystem::path()}) {}
 
     int run() {
         try {
@@ -139,6 +139,7 @@ private:
         fmt::print("Souk demo: a compute market of five processes on this machine.\nDirectory: {}\n", market_.options().directory.string());
         story_.step("Five nodes come up; four of them are one cluster");
         market_.set_up();
+        if (options_.network == "atproto") story_.tell("the reference PDS is " + market_.pds() + ": alice's and eve's records live in accounts there, bob's with him");
         for (const auto& name : {"bob", "relay", "bob-2", "alice", "eve"}) {
             market_.start(name);
             const auto who = market_[name].id.did;

@@ -8,6 +8,8 @@ struct demo_options {
     std::filesystem::path directory; // "": a new one below the temporary directory
     std::filesystem::path image, example, program;
     std::string backend = "qemu";
+    std::string network = "souk"; // or "atproto": Alice and Eve live at the reference PDS
+    std::filesystem::path peers;  // where that was installed (deploy/demo does)
     bool keep = false;  // leave the market running
     bool chaos = false; // kill each of the five processes once, one a step
     bool keep_files = false;

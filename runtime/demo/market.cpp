@@ -1,6 +1,5 @@
 #include <souk/runtime/demo/market.hpp>
 
-
 #include <chrono>
 #include <fstream>
 #include <future>
@@ -40,6 +39,7 @@ market::market(market_options o) : options_(std::move(o)) {
         p.ask = std::make_unique<cli::remote>(p.directory);
     }
     ssh_ = free_port(), https_ = free_port();
+    if (!options_.peers.empty()) plc_ = free_port(), pds_ = free_port();
     authority_ = options_.directory / "development-ca.crt";
 }
 
@@ -71,13 +71,19 @@ void market::write_config(party& p) {
                                                    {"eve", R"("bidder", "payments", "signer", "fleet", "launcher", "issuer")"}};
     line("# " + n + ": written by souk demo. docs/operations.md says what each key means.");
     line("[node]\nname = " + in_quotes(n) + "\nowner = " + in_quotes(bobs ? "bob" : n) + "\nroles = [" + roles.at(n) + "]\nlog_level = \"debug\"\n");
-    if (n != "bob-2") line("[identity]\nmethod = " + in_quotes(n == "alice" ? "plc" : "web") + (n == "alice" ? "\nhandle = \"alice.localhost\"" : "") + '\n');
+    const auto method = at_pds(n) ? "account" : n == "alice" ? "plc" : "web";
+    if (n != "bob-2") line("[identity]\nmethod = " + in_quotes(method) + (n == "alice" ? "\nhandle = \"alice.localhost\"" : "") + '\n');
+    if (at_pds(n)) line("[pds]\nhost = " + in_quotes(pds()) + "\nidentifier = " + in_quotes(n + ".test") + "\nlook_every = 2\n");
     line("[door]\nlisten = \"127.0.0.1:" + std::to_string(p.door) + "\"\npublic = " + in_quotes(p.url()) + "\ncertificate = \"door.crt\"\nkey = \"door.key\"\n");
-    line("[network]\nplc_directory = " + in_quotes(parties_.at("alice").url()) + "\nauthority = " + in_quotes(authority_.string()) + "\nallow_private = true");
+    line("[network]\nplc_directory = " + in_quotes(plc_ ? "http://127.0.0.1:" + std::to_string(plc_) : parties_.at("alice").url()) + "\nauthority = " + in_quotes(authority_.string()) + "\nallow_private = true");
+    if (!options_.peers.empty()) {
+        if (n == "alice") line("relays = [" + in_quotes(parties_.at("bob").url()) + ", " + in_quotes(pds()) + ']');
+        if (n == "bob" || n == "eve") line("relays = [" + in_quotes(pds()) + ']');
+    }
     // Both kinds of stream: Jetstream's frames between Alice and Bob, commits between Alice and Eve.
-    if (n == "alice") line("watch = [" + in_quotes(parties_.at("bob").url()) + "]\nrelays = [" + in_quotes(parties_.at("eve").url()) + ']');
-    if (n == "bob") line("watch = [" + in_quotes(parties_.at("alice").url()) + ']');
-    if (n == "eve") line("relays = [" + in_quotes(parties_.at("alice").url()) + ']');
+    else if (n == "alice") line("watch = [" + in_quotes(parties_.at("bob").url()) + "]\nrelays = [" + in_quotes(parties_.at("eve").url()) + ']');
+    else if (n == "bob") line("watch = [" + in_quotes(parties_.at("alice").url()) + ']');
+    else if (n == "eve") line("relays = [" + in_quotes(parties_.at("alice").url()) + ']');
     std::string hosts; // what DNS would say
     for (const auto& [other, q] : parties_) hosts += (hosts.empty() ? "" : ", ") + in_quotes(q.host()) + " = " + in_quotes("127.0.0.1:" + std::to_string(q.door));
     line("hosts = { " + hosts + " }");
@@ -117,15 +123,56 @@ void market::write_config(party& p) {
     std::ofstream(p.directory / "souk.toml") << t;
 }
 
+// The reference directory of did:plc and the reference PDS, each a process of its own.
+void market::start_hosts() {
+    const auto host = [&](const std::string& name, std::vector<std::string> more) {
+        std::vector<std::string> argv{"/usr/bin/env", "LOG_ENABLED=false", "node", (options_.peers / "host.mjs").string(), name};
+        argv.insert(argv.end(), more.begin(), more.end());
+        fs::create_directories(options_.directory / name);
+        hosts_.push_back(std::make_unique<process>(name, std::move(argv), options_.directory / name / "log"));
+        hosts_.back()->start();
+    };
+    host("plc", {std::to_string(plc_)});
+    host("pds", {std::to_string(pds_), std::to_string(plc_), (options_.directory / "pds" / "data").string()});
+    http::client_options o;
+    o.allow_private = true;
+    http::client web(o);
+    const auto until = std::chrono::steady_clock::now() + 60s;
+    for (const auto& url : {"http://127.0.0.1:" + std::to_string(plc_) + "/_health", pds() + "/xrpc/_health"})
+        for (;;) {
+            http::call c;
+            c.url = url;
+            if (const auto r = web.fetch_now(std::move(c)); r && r->status == 200) break;
+            if (std::chrono::steady_clock::now() > until) throw std::runtime_error(url + " does not answer; see " + (options_.directory / "pds" / "log").string());
+            std::this_thread::sleep_for(200ms);
+        }
+}
+
+// As an operator would: souk account create.
+void market::join_host(party& p) {
+    write_config(p);
+    const auto made = run_to_end({options_.program.string(), "account", "create", "--email", p.name + "@example.test", "--node", p.directory.string()}, 60);
+    if (made.status != 0) throw std::runtime_error("an account for " + p.name + ": " + made.output);
+}
+
 void market::set_up() {
     make_certificates();
+    if (!options_.peers.empty()) start_hosts();
     // Configurations name each other's identities, so the keys come first.
     for (auto& [name, p] : parties_) {
         node_config c;
         c.name = name, c.directory = p.directory, c.public_url = p.url();
+        if (at_pds(name)) continue;
         c.identity = name == "alice" ? "plc" : name == "bob-2" ? "none" : "web";
         if (name == "alice") c.handle = "alice.localhost";
         p.id = identity_of(c);
+    }
+    for (auto& [name, p] : parties_) {
+        if (!at_pds(name)) continue;
+        join_host(p);
+        const auto config = read_config(p.directory / "souk.toml");
+        if (!config) throw refused(config.error());
+        p.id = identity_of(*config);
     }
     for (auto& [name, p] : parties_) write_config(p);
     const auto founded = enrolment::init(parties_.at("bob").directory / "cluster", "souk demo", "bob");
@@ -171,6 +218,7 @@ void market::restart_after_kill(const std::string& name) {
 
 void market::stop_all() {
     for (const auto* name : {"alice", "eve", "bob", "bob-2", "relay"}) parties_.at(name).run->stop();
+    for (auto& host : hosts_) host->stop();
 }
 
 void market::end_machines() {
@@ -191,6 +239,7 @@ void market::end_machines() {
 
 void market::keep() {
     for (auto& [name, p] : parties_) p.run->release();
+    for (auto& host : hosts_) host->release();
 }
 
 } // namespace souk::demo

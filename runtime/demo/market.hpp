@@ -17,6 +17,7 @@ struct market_options {
     std::filesystem::path image;     // of the guest (deploy/guest-image)
     std::filesystem::path program;   // this souk
     std::string backend = "qemu";
+    std::filesystem::path peers;     // of the reference PDS and directory; empty: every node has its records itself
 };
 
 class market {
@@ -45,6 +46,8 @@ public:
     void end_machines(); // after `stop_all`: machines outlive their nodes, and must not outlive the market
     void keep();         // children live on
 
+    bool at_pds(const std::string& name) const { return !options_.peers.empty() && (name == "alice" || name == "eve"); } // where a node's records live
+    std::string pds() const { return "http://localhost:" + std::to_string(pds_); }
     const std::filesystem::path& authority() const { return authority_; }
     std::uint16_t https_port() const { return https_; }
     const market_options& options() const { return options_; }
@@ -53,12 +56,15 @@ private:
     void write_config(party&);
     void make_certificates();
     void enrol(const std::string& name);
+    void start_hosts();
+    void join_host(party&);
 
     market_options options_;
     std::vector<std::string> names_{"alice", "bob", "bob-2", "relay", "eve"};
     std::map<std::string, party> parties_;
     std::filesystem::path authority_; // of the development doors, PEM
-    std::uint16_t ssh_ = 0, https_ = 0;
+    std::uint16_t ssh_ = 0, https_ = 0, plc_ = 0, pds_ = 0;
+    std::vector<std::unique_ptr<process>> hosts_; // the directory and the PDS
 };
 
 } // namespace souk::demo

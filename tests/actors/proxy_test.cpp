@@ -244,6 +244,20 @@ TEST_CASE_FIXTURE(relay, "without the account's grant, or after its end, nothing
     CHECK(!reached_alice());
 }
 
+TEST_CASE_FIXTURE(relay, "an account whose records live at somebody else's host is written to at its own node, which its grant names") {
+    const std::string node = "https://node.alice.example";
+    web.pages[node + create] = http::json_response(200, R"({"uri":"at://z","cid":"z"})");
+    const auto keep = [&](const std::string& at) { // it outlives the one that is there, and so takes its place
+        const auto token = credential::sign_grant({alice_did, self.did, keys_nsid, now, 2h + std::chrono::seconds{at.size()}, at}, alice.key).value();
+        grants.keep(credential::read_grant(token, alice_did, self.did, {alice.open}, now).value(), now, [](const result<void>&) {});
+    };
+    keep(node);
+    CHECK(write(token(), body()).body == R"({"uri":"at://z","cid":"z"})");
+    CHECK(!reached_alice());
+    keep("http://in-the-clear.example/long");
+    CHECK(refused(token(), body()) == "502 ProxyInvalidPDSURL");
+}
+
 TEST_CASE_FIXTURE(relay, "an account whose document names no https host is not written to") {
     for (const char* pds : {"", "http://alice.example", "https://u@alice.example", "ftp://alice.example"}) {
         net.documents[alice_did] = alice.document(pds);
