@@ -1,5 +1,7 @@
 #include <souk/actors/common/service_call.hpp>
 
+#include <algorithm>
+
 #include <souk/actors/common/random_id.hpp>
 #include <souk/messages/at.hpp>
 #include <souk/messages/json.hpp>
@@ -60,8 +62,11 @@ void call(const ports& p, const std::string& service, std::string_view method, c
     if (hash == service.npos || service.size() > longest_service || !is_did(did)) return then(refusal{"bad_service", "a service is https://host or DID#id"});
     p.resolve(did, [p, service, method = std::string(method), body, then = std::move(then)](result<did_document> doc) {
         if (!doc) return then(doc.error());
-        if (doc->pds.empty()) return then(refusal{"bad_service", service + " is nowhere: its document names no host"});
-        post(p, doc->pds, service, method, body, then);
+        const auto id = service.substr(service.find('#') + 1);
+        const auto named = std::find_if(doc->services.begin(), doc->services.end(), [&](const did_service& s) { return s.id == id; });
+        const auto at = named == doc->services.end() ? doc->pds : without_slash(named->endpoint);
+        if (at.empty()) return then(refusal{"bad_service", service + " is nowhere: its document names no host"});
+        post(p, at, service, method, body, then);
     });
 }
 

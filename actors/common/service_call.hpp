@@ -30,7 +30,7 @@ struct ports {
     std::function<void(const std::string& did, std::function<void(result<did_document>)>)> resolve;
     std::function<instant()> now;
 };
-// POSTs `body` to a service: "https://host" or "DID#id", which is where that account's records are. Codes "bad_service", and those of looking up
+// POSTs `body` to a service: "https://host", or "DID#id", which is where the DID's document says, else where that account's records are. Codes "bad_service", and those of looking up
 // and of HTTP; an answer of any status is an answer.
 void call(const ports&, const std::string& service, std::string_view method, const value& body, std::function<void(result<http::response>)> then);
 
