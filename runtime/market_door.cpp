@@ -4,6 +4,7 @@
 #include <charconv>
 #include <mutex>
 
+#include <souk/actors/common/foreign_thread.hpp>
 #include <souk/actors/common/service_call.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/dag_cbor.hpp>
@@ -64,6 +65,7 @@ struct market_door::state {
         const auto claims = service::peek(token, ours, method, p.now());
         if (!claims) return say(plain(401, "Unauthorized", claims.error().text));
         p.net->keys(claims->issuer, [self, say, token, method, claims = *claims, then = std::move(then)](result<did_document> doc) {
+            const foreign_thread here;
             if (!doc) return say(is_passing(doc.error()) ? unreachable(doc.error()) : plain(401, "Unauthorized", doc.error().text));
             if (const auto good = service::verify(token, claims, doc->signing, method, self->p.now()); !good) return say(plain(401, "Unauthorized", good.error().text));
             then(claims.issuer);
@@ -91,6 +93,7 @@ struct market_door::state {
         const auto ref = named(body, "rfpUri", "rfpCid");
         if (speech_in(ref) != speech::request) return say(invalid("rfpUri names no request"));
         p.net->fetch(ref, [self, ref, say](result<stored_record> found) {
+            const foreign_thread here;
             if (!found) return say(is_passing(found.error()) ? unreachable(found.error()) : invalid(found.error().text));
             self->hand(self->p.bidder, {ref.uri, ref.cid, octets{encode_dag_cbor(found->value)}}, say);
         });

@@ -1,4 +1,5 @@
 #include <souk/actors/broker/credential.hpp>
+#include <souk/actors/common/foreign_thread.hpp>
 #include <souk/actors/common/planted.hpp>
 #include <souk/actors/common/publish.hpp>
 #include <souk/actors/common/verified.hpp>
@@ -167,6 +168,7 @@ void purchase_world::perform(const purchase::publish_accept& f, reply_to<purchas
     if_still_allowed<purchase::publish_accept>(f, tell, [this, f, tell] { write_accept(f, tell); }, [this, f, tell](policy_verdict v) {
         // One that an attempt before this wrote is out: what follows from it is asked about once more, before anything is paid.
         net_.list(options_.did, std::string(collection_of(f.by, speech::accept)), [this, f, tell, v = std::move(v)](result<std::vector<stored_record>> all) {
+            const foreign_thread here;
             if (!all) return tell({f, verdict::unknown, {}, all.error().text});
             for (const auto& x : *all)
                 if (x.uri.rkey == f.key) return tell({f, verdict::done, {x.ref(), {}}, {}});
@@ -201,6 +203,7 @@ void purchase_world::perform(const purchase::pay& f, reply_to<purchase::pay> tel
     http::call c;
     c.url = *url, c.within = 45s, c.largest_answer = 256 * 1024;
     web_(std::move(c), [this, f, tell, url = *url](result<http::response> r) {
+        const foreign_thread here;
         if (!r) return tell({f, verdict::unknown, {}, r.error().text});
         if (r->status == 402 && !f.paid)
             return if_still_allowed<purchase::pay>(f, tell, [this, f, url, r = *r, tell] { send_payment(f, url, r, tell); }, [f, tell](policy_verdict v) {

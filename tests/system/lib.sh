@@ -4,11 +4,23 @@ dir=$(mktemp -d)
 pids=()
 count=0 failed=0
 at_end() { :; } # a test's own
+# Asked to, every process ends within half a minute; one that does not is a failure.
+end_all() {
+    local p late=
+    kill "${pids[@]}" 2>/dev/null
+    for _ in $(seq 150); do
+        late=
+        for p in "${pids[@]}"; do kill -0 "$p" 2>/dev/null && late="$late $p"; done
+        [ -z "$late" ] && break
+        sleep 0.2
+    done
+    [ -z "$late" ] || { echo "FAILED  asked to end, these do not:$late"; failed=$((failed + 1)); kill -9 $late 2>/dev/null; }
+    wait 2>/dev/null
+}
 finish() {
     status=$?
     at_end
-    for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
-    wait 2>/dev/null
+    end_all
     [ "$status" = 0 ] || [ "$status" = 77 ] || tail -n 15 "$dir"/*/log
     rm -rf "$dir"
     exit "$status"
@@ -22,7 +34,7 @@ check() { # check WHAT CONDITION...
     if "$@"; then echo "ok      $what"; else failed=$((failed + 1)); echo "FAILED  $what"; return 1; fi
 }
 verdict() { # what sanitizers say of a process they say when it ends
-    kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null
+    end_all; pids=()
     if compgen -G "$dir/found*" > /dev/null; then failed=$((failed + 1)); head -c 5000 "$dir"/found*; fi
     echo "$((count - failed)) passed, $failed failed"
     [ "$failed" = 0 ]
