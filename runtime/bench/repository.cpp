@@ -67,10 +67,10 @@ std::vector<row> repositories(const settings& s) {
     }
     const auto batched = large.front();
     large.erase(large.begin());
-    return {{"records created one after another, each durable", median(turn), "/s", 0, "", 0, false, false},
+    return {{"one after another, each durable", median(turn), "/s", 0, "", 0, false, false},
             {"by 16 writers at once", median(once), "/s", 0, "", 0, false, false},
             {"by one writer, 500 at a time", batched, "/s", 0, "", 0, false, false},
-            {"one record into a repository of 100,000", median(large), "ms", 0, "", 0, true, false}};
+            {"one into 100,000 records", median(large), "ms", 0, "", 0, true, false}};
 }
 
 } // namespace souk::bench

@@ -52,7 +52,7 @@ public:
         const auto made = demo::run_to_end({SOUK_PROGRAM, "cluster", "init", "siege", "fort", "--node", home().string()}, 30);
         REQUIRE_MESSAGE(made.status == 0, made.output);
         std::ofstream(home() / "souk.toml") << fmt::format(
-            "[node]\nname = \"{}\"\nroles = [\"broker\"]\n[identity]\nmethod = \"web\"\nhandle = \"fort.localhost\"\n"
+            "[node]\nname = \"{}\"\nroles = [\"broker\", \"signer\"]\n[identity]\nmethod = \"web\"\nhandle = \"fort.localhost\"\n"
             "[door]\nlisten = \"127.0.0.1:{}\"\npublic = \"https://fort.localhost:{}\"\ncertificate = \"door.crt\"\nkey = \"door.key\"\n"
             "[network]\nauthority = \"../ca.crt\"\nallow_private = true\n"
             "[cluster]\nlisten = \"127.0.0.1:{}\"\nallowed = [\"nobody\"]\n"
