@@ -244,7 +244,8 @@ private:
         auto remote = pds::open_remote_repository(std::move(kept), std::make_unique<pds::outbox>(c_.directory / "outbox.db"), std::move(session), std::move(o));
         hosted_ = remote.get(), shown_ = &remote->copy(), own_ = std::move(remote);
         // What was said before is needed to go on from: the first time it can only be had from the host.
-        if (!hosted_->wait_until_current(20s) && own_->collections().empty())
+        const bool first_time = own_->collections().empty();
+        if (!hosted_->wait_until_current(first_time ? 20s : 3s) && first_time)
             throw std::runtime_error("the account at " + c_.pds_host + " is not reached, and nothing is known of it here yet: " + hosted_->state().why);
     }
     void check_own_key() {
