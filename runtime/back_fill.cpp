@@ -12,20 +12,6 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t most_pages = 100, largest_page = 4 << 20;
 
-// Waits for one answer, but not when the gate is closed.
-template <class T, class Gate>
-std::optional<T> answer_of(const std::shared_ptr<Gate>& gate, const std::function<void(std::function<void(T)>)>& ask) {
-    const auto slot = std::make_shared<std::optional<T>>();
-    ask([slot, gate](T said) {
-        const std::lock_guard hold(gate->guard);
-        *slot = std::move(said);
-        gate->moved.notify_all();
-    });
-    std::unique_lock hold(gate->guard);
-    gate->moved.wait(hold, [&] { return slot->has_value() || gate->stopped; });
-    return std::move(*slot);
-}
-
 } // namespace
 
 back_fill::back_fill(http::client& web, record_network& net, options o, std::function<void(const stored_record&)> tell)
@@ -34,11 +20,7 @@ back_fill::back_fill(http::client& web, record_network& net, options o, std::fun
 }
 
 back_fill::~back_fill() {
-    {
-        const std::lock_guard hold(gate_->guard);
-        gate_->stopped = true;
-    }
-    gate_->moved.notify_all();
+    gate_->now();
     worker_.join();
 }
 
@@ -58,18 +40,14 @@ back_fill::counters back_fill::so_far() const {
     const std::lock_guard hold(gate_->guard);
     return count_;
 }
-bool back_fill::stopped() const {
-    const std::lock_guard hold(gate_->guard);
-    return gate_->stopped;
-}
 
 void back_fill::work() {
     for (;;) {
         std::string did;
         {
             std::unique_lock hold(gate_->guard);
-            gate_->moved.wait(hold, [this] { return gate_->stopped || everyone_ || !waiting_.empty(); });
-            if (gate_->stopped) return;
+            gate_->moved.wait(hold, [this] { return gate_->called || everyone_ || !waiting_.empty(); });
+            if (gate_->called) return;
             if (!std::exchange(everyone_, false)) did = std::move(waiting_.front()), waiting_.pop_front(), known_.erase(did);
         }
         if (did.empty()) list_accounts();
@@ -91,7 +69,7 @@ bool back_fill::list_accounts(const std::string& query, const std::string& nsid)
         http::call c;
         c.url = options_.host + "/xrpc/" + nsid + '?' + query + (cursor.empty() ? "" : "&cursor=" + http::percent_encode(cursor));
         c.within = 15s, c.largest_answer = largest_page;
-        const auto said = answer_of<result<http::response>>(gate_, [&](auto tell) { web_.fetch(std::move(c), std::move(tell)); });
+        const auto said = http::answer_of<result<http::response>>(gate_, [&](auto tell) { web_.fetch(std::move(c), std::move(tell)); });
         if (!said || !*said || (*said)->status != 200) return false;
         json_limits limits;
         limits.bytes = largest_page;
@@ -114,7 +92,7 @@ void back_fill::read(const std::string& did) {
     std::uint64_t told = 0;
     bool whole = true;
     for (const auto& collection : options_.collections) {
-        const auto said = answer_of<result<std::vector<stored_record>>>(gate_, [&](auto tell) { net_.list(did, collection, std::move(tell)); });
+        const auto said = http::answer_of<result<std::vector<stored_record>>>(gate_, [&](auto tell) { net_.list(did, collection, std::move(tell)); });
         if (!said) return;
         if (!*said) {
             whole = false;
@@ -122,7 +100,7 @@ void back_fill::read(const std::string& did) {
         }
         auto& all = **said;
         for (auto r = all.rbegin(); r != all.rend(); ++r) { // oldest first, as a stream would have it
-            if (stopped()) return;
+            if (gate_->was_called()) return;
             if (is_tid(r->uri.rkey) && r->uri.rkey < oldest) continue;
             tell_(*r), ++told;
         }

@@ -1,13 +1,12 @@
 // Reads in repositories what a stream did not tell: after a gap, or where a host says that an account's state is another than what was told. What is
 // found goes the way of what streams tell, twice does no harm.
 #pragma once
-#include <condition_variable>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <set>
 #include <thread>
 
+#include <souk/backends/http/called_off.hpp>
 #include <souk/backends/records/network.hpp>
 
 namespace souk {
@@ -39,19 +38,13 @@ private:
     void list_accounts();
     bool list_accounts(const std::string& query, const std::string& nsid);
     void read(const std::string& did);
-    bool stopped() const;
 
     http::client& web_;
     record_network& net_;
     const options options_;
     const std::function<void(const stored_record&)> tell_;
 
-    struct gate { // shared with answers that nobody waits for any more
-        std::mutex guard;
-        std::condition_variable moved;
-        bool stopped = false;
-    };
-    const std::shared_ptr<gate> gate_ = std::make_shared<gate>();
+    const std::shared_ptr<http::call_off> gate_ = std::make_shared<http::call_off>(); // guards what follows, too
     std::deque<std::string> waiting_;
     std::set<std::string> known_; // those that wait
     bool everyone_ = false;

@@ -6,6 +6,7 @@
 
 #include <souk/actors/common/foreign_thread.hpp>
 #include <souk/actors/common/service_call.hpp>
+#include <souk/actors/common/verified.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/dag_cbor.hpp>
 #include <souk/messages/dialect.hpp>
@@ -37,8 +38,6 @@ std::string_view bearer(const http::request& r) {
     constexpr std::string_view scheme = "Bearer ";
     return text.substr(0, scheme.size()) == scheme ? text.substr(scheme.size()) : std::string_view();
 }
-
-bool is_passing(const refusal& why) { return why.code == "did_unresolved" || why.code == "record_unreachable" || why.code == "request_timeout" || why.code.starts_with("http_"); }
 
 strong_ref named(const value& body, const char* uri, const char* content) { return {std::string(body.text(uri)), std::string(body.text(content))}; }
 

@@ -33,8 +33,10 @@
 #include <souk/runtime/cluster/enrolment.hpp>
 #include <souk/runtime/cluster/system.hpp>
 #include <souk/runtime/control.hpp>
+#include <souk/runtime/cursor_file.hpp>
 #include <souk/runtime/doors.hpp>
 #include <souk/runtime/note_feed.hpp>
+#include <souk/runtime/who.hpp>
 
 namespace souk {
 
@@ -44,88 +46,6 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 constexpr auto named_for = 10min; // twice what a node of this kind remembers an identity for
 
-// did:web of a door: the port's colon is written %3A.
-std::string did_web(const std::string& public_url) {
-    auto rest = public_url.substr(public_url.find("://") + 3);
-    if (const auto colon = rest.find(':'); colon != std::string::npos) rest.replace(colon, 1, "%3A");
-    return "did:web:" + rest;
-}
-
-struct who { // this node on the open network
-    did_document document;
-    std::unique_ptr<plc_account> account; // of a did:plc
-};
-
-who identify(const node_config& c, const keyring& keys) {
-    who w;
-    if (c.identity == "account") { // its document is the network's to tell; this is what is known without asking
-        const auto known = account_of(c);
-        if (!known) throw std::runtime_error("there is no account at " + c.pds_host + " yet: souk --node " + c.directory.string() + " account create, or account login");
-        w.document.did = known->did, w.document.pds = c.pds_host;
-        if (!known->handle.empty()) w.document.handles = {known->handle};
-        w.document.signing = {keys.signing_public()};
-        return w;
-    }
-    const auto seal = c.seal ? crypto::seal_did_key(keys.seal().public32) : std::string();
-    if (c.identity == "plc") {
-        plc::genesis_of says{keys.rotation_public(), keys.signing_public(), seal, c.handle, c.public_url, c.recovery, c.services, keys.retired()};
-        if (const auto next = keys.next_signing()) says.also.insert(says.also.begin(), *next); // named before it is used
-        w.account = std::make_unique<plc_account>(plc_account::options{c.directory / "plc.json", c.plc_directory, c.publish, std::move(says), wall_clock()}, keys.rotation());
-        w.document = w.account->own().document;
-        return w;
-    }
-    w.document.did = did_web(c.public_url);
-    if (!c.handle.empty()) w.document.handles = {c.handle};
-    w.document.signing = {keys.signing_public()};
-    w.document.seal_key = seal;
-    w.document.pds = c.public_url;
-    for (const auto& [id, what] : c.services) w.document.services.push_back({id, what.first, what.second});
-    return w;
-}
-
-// What is the matter with this identity, if anything; "" if not.
-std::string trouble_of(const who& w, const keyring& keys) {
-    const auto& signing = w.document.signing;
-    if (std::find(signing.begin(), signing.end(), keys.signing_public()) == signing.end()) return "its log does not name this node's signing key: nobody will believe what it signs";
-    const auto look = w.account ? w.account->look() : plc_account::state{};
-    return look.as_wanted ? "" : "its log cannot be made to say what the configuration says: " + look.why_not;
-}
-
-// Where a watched host's stream was read to. Losing the last step only means reading it again.
-class cursor_file {
-public:
-    explicit cursor_file(fs::path file) : file_(std::move(file)) {
-        std::ifstream in(file_);
-        in >> at_;
-    }
-    std::int64_t at() const {
-        const std::lock_guard hold(guard_);
-        return at_;
-    }
-    void move(std::int64_t to) { // from any thread
-        const std::lock_guard hold(guard_);
-        if (to <= at_) return;
-        at_ = to;
-        const auto next = fs::path(file_).concat(".next");
-        std::ofstream(next) << to << '\n';
-        std::error_code ignored;
-        fs::rename(next, file_, ignored);
-    }
-
-    std::atomic<std::uint64_t> told{0}, taken{0}; // records that came with the stream, and those that were taken up
-
-private:
-    fs::path file_;
-    mutable std::mutex guard_;
-    std::int64_t at_ = 0;
-};
-
-std::string file_name_of(std::string url) {
-    for (auto& c : url)
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))) c = '-';
-    return url;
-}
-
 struct system_config : caf::actor_system_config {
     explicit system_config(const cluster_limits& limits) { prepare(*this, limits); }
 };
@@ -133,14 +53,6 @@ struct system_config : caf::actor_system_config {
 void set_log_level(const std::string& level) { spdlog::set_level(spdlog::level::from_str(level)); }
 
 } // namespace
-
-node_identity identity_of(const node_config& c) {
-    fs::create_directories(c.directory);
-    const keyring keys(c.directory / "keys");
-    node_identity id{{}, keys.wallet_address(), c.handle};
-    if (c.identity != "none") id.did = identify(c, keys).document.did;
-    return id;
-}
 
 // Members are destroyed from the last to the first: what actors stand on is declared before the system, what feeds them after it.
 class node::impl {

@@ -35,33 +35,13 @@ session::session(http::client& web, account who, kept_file& tokens, std::functio
     access_ = crypto::secret(std::string(known->text("access"))), renew_ = crypto::secret(std::string(known->text("refresh")));
 }
 
-void session::stop() {
-    const std::lock_guard hold(door_->guard);
-    door_->stopped = true;
-    door_->moved.notify_all();
-}
+void session::stop() { off_->now(); }
 
-bool session::stopped() const {
-    const std::lock_guard hold(door_->guard);
-    return door_->stopped;
-}
-
-// The answer is waited for here, but not when this is stopped: whoever shuts down does not wait for a host that says nothing.
 result<http::response> session::fetch(http::call c) {
-    struct slot {
-        std::optional<result<http::response>> said;
-    };
-    const auto mine = std::make_shared<slot>();
-    if (stopped()) return refusal{"pds_stopped", "this node is stopping"};
-    web_.fetch(std::move(c), [mine, door = door_](result<http::response> r) {
-        const std::lock_guard hold(door->guard);
-        mine->said = std::move(r);
-        door->moved.notify_all();
-    });
-    std::unique_lock hold(door_->guard);
-    door_->moved.wait(hold, [&] { return mine->said || door_->stopped; });
-    if (mine->said) return std::move(*mine->said);
-    return refusal{"pds_unknown", "this node stops before the host has answered"};
+    if (off_->was_called()) return refusal{"pds_stopped", "this node is stopping"};
+    auto said = http::answer_of<result<http::response>>(off_, [&](auto tell) { web_.fetch(std::move(c), std::move(tell)); });
+    if (!said) return refusal{"pds_unknown", "this node stops before the host has answered"};
+    return std::move(*said);
 }
 
 // RateLimit-* as hosts of this network write them: Reset is a time of day, in seconds since 1970.

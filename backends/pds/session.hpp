@@ -1,12 +1,11 @@
 // An account at a host of somebody else's (a PDS), as its owner's program uses it: https://atproto.com/specs/xrpc,
 // com.atproto.server.{createSession,refreshSession} with a password, at best one that was made for this program alone.
 #pragma once
-#include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
 
+#include <souk/backends/http/called_off.hpp>
 #include <souk/backends/http/client.hpp>
 #include <souk/backends/store/kept_file.hpp>
 #include <souk/messages/crypto.hpp>
@@ -57,7 +56,6 @@ private:
     result<void> refresh();
     result<void> take(const reply&);
     void heed(const http::response&, bool login);
-    bool stopped() const;
 
     http::client& web_;
     const account who_;
@@ -68,12 +66,7 @@ private:
     instant paused_until_{}, next_login_{};
     unsigned refused_logins_ = 0;
 
-    struct door { // shared with calls that are abandoned
-        std::mutex guard;
-        std::condition_variable moved;
-        bool stopped = false;
-    };
-    std::shared_ptr<door> door_ = std::make_shared<door>();
+    const std::shared_ptr<http::call_off> off_ = std::make_shared<http::call_off>();
 };
 
 } // namespace souk::pds

@@ -170,20 +170,6 @@ TEST_CASE("whoever is killed, and whenever, the contract is kept: paid once, run
             CAPTURE(who);
             CAPTURE(at.count());
             little_market s({2, 4096, 65'536}, 60);
-            node* const all[] = {&s.alice, &s.bob, &s.host};
-            s.wants("p");
-            s.pass(at);
-            all[who]->kill("the test says so");
-            s.pass(3'000ms);
-            all[who]->start();
-            REQUIRE(s.ends("p"));
-            const auto p = s.alice.purchase_of("p");
-            CHECK(s.spent() == p.paid - p.refunded);
-            CHECK(s.spent() <= 1'000);
-            CHECK(s.machines() == 0);
-            for (const auto& [tag, runs] : s.host.machines().history()) CHECK(runs.size() == 1);
-            if (p.at == purchase::phase::failed) CHECK(s.spent() == 0);
-            s.pass(700'000ms); // offers run out
-            CHECK(s.free_cpus() == 2);
+            s.bought_with_a_kill(who, at);
         }
 }

@@ -68,6 +68,25 @@ struct little_market {
             return so;
         });
     }
+    // Alice buys; one of the three dies `at` that time of it, and comes back 3 s later. Whatever came of the purchase, money, machines and room are right.
+    purchase::state bought_with_a_kill(int who, milliseconds at) {
+        node* const all[] = {&alice, &bob, &host};
+        wants("p");
+        pass(at);
+        all[who]->kill("the test says so");
+        pass(3'000ms);
+        all[who]->start();
+        REQUIRE(ends("p"));
+        const auto p = alice.purchase_of("p");
+        CHECK(spent() == p.paid - p.refunded);
+        CHECK(spent() <= 1'000);
+        CHECK(machines() == 0);
+        for (const auto& [tag, runs] : host.machines().history()) CHECK(runs.size() == 1);
+        if (p.at == purchase::phase::failed) CHECK(spent() == 0);
+        pass(700'000ms); // offers run out
+        CHECK(free_cpus() == 2);
+        return p;
+    }
     cloud& host_cloud() { return host.machines(); }
     std::size_t machines() const { return host.machines().running(); }
     amount spent() const { return had - rail.balance(everyone().alice.keys->wallet_address()); }
