@@ -18,8 +18,9 @@ namespace souk {
 struct record_note {
     std::string uri, cid;
     octets record; // DAG-CBOR
+    std::optional<std::string> brought_by = {}; // DID of whoever brought it by a call, and reads no stream of ours perhaps; none: a stream did
 };
-BOOST_DESCRIBE_STRUCT(record_note, (), (uri, cid, record))
+BOOST_DESCRIBE_STRUCT(record_note, (), (uri, cid, record, brought_by))
 
 struct kept { // an order was taken, durably; or why not
     std::uint64_t seq = 0;
@@ -239,6 +240,57 @@ using bidder_actor = typed_actor<
     // The operator ends a lease or withdraws a bid.
     caf::result<kept>(contract_order)>;
 
+// -- offerings --------------------------------------------------------------------------------------------------------------
+
+struct offering_view { // what somebody says that he sells, as his own repository has it
+    std::string did, uri, cid;
+    std::string service;                 // that a request is sent to: https://host, or DID#id
+    std::vector<std::string> applies_to; // NSIDs of payloads
+    std::int64_t cpus = 0, mem_mib = 0, disk_mib = 0;    // no machine is larger; 0: not said
+    std::int64_t amount = 0, slice = 0;  // atomic units for so many seconds; slice 0: not said
+    std::string tier;                    // "": not said
+    std::optional<place> location;
+    instant read, expires;               // when it was last proved; when it counts no more
+};
+BOOST_DESCRIBE_STRUCT(offering_view, (), (did, uri, cid, service, applies_to, cpus, mem_mib, disk_mib, amount, slice, tier, location, read, expires))
+
+struct offerings_query {
+    std::string payload;     // NSID that they apply to; "": any
+    std::string after;       // DID
+    std::int64_t most = 1'000;
+};
+BOOST_DESCRIBE_STRUCT(offerings_query, (), (payload, after, most))
+struct offerings_view {
+    std::vector<offering_view> all; // by DID
+    std::int64_t known = 0, given_up = 0, passed_over = 0, unread = 0; // in all; let go and turned away for want of room; that could not be read
+};
+BOOST_DESCRIBE_STRUCT(offerings_view, (), (all, known, given_up, passed_over, unread))
+
+struct sellers_query { // who says that he would sell this
+    std::string payload;       // NSID that the request is written in
+    octets request;            // DAG-CBOR of a ccrfp
+    std::int64_t ceiling = 0;
+    std::string wanted_tier;
+};
+BOOST_DESCRIBE_STRUCT(sellers_query, (), (payload, request, ceiling, wanted_tier))
+struct seller_service {
+    std::string did, service;
+    bool operator==(const seller_service&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(seller_service, (), (did, service))
+struct sellers_view { // one a service, the cheapest first
+    std::vector<seller_service> all;
+};
+BOOST_DESCRIBE_STRUCT(sellers_view, (), (all))
+
+using offerings_actor = typed_actor<
+    // Somebody's offering was written or removed: his repository is read. Nothing of the note is believed but whose it may be.
+    caf::result<void>(record_note),
+    // What is on offer, as far as this node knows.
+    caf::result<offerings_view>(offerings_query),
+    // Where a request is worth sending.
+    caf::result<sellers_view>(sellers_query)>;
+
 // -- payments ---------------------------------------------------------------------------------------------------------------
 
 struct collect { // settle this, once; asked again it says what came of it
@@ -269,8 +321,19 @@ struct rail_query {};
 BOOST_DESCRIBE_STRUCT(rail_query, (), ())
 struct rail_view { // what a 402 answer offers
     std::string network, asset, pay_to, token_name, token_version;
+    std::vector<std::string> signers; // addresses that bring payments to the rail; none where it is no chain
 };
-BOOST_DESCRIBE_STRUCT(rail_view, (), (network, asset, pay_to, token_name, token_version))
+BOOST_DESCRIBE_STRUCT(rail_view, (), (network, asset, pay_to, token_name, token_version, signers))
+
+struct judge_payment {
+    octets payment, offered; // DAG-CBOR of x402::payment and of x402::requirements
+};
+BOOST_DESCRIBE_STRUCT(judge_payment, (), (payment, offered))
+struct payment_judged {
+    std::string payer;              // checksummed
+    std::optional<refusal> refused; // "rail_unknown": it cannot be told now
+};
+BOOST_DESCRIBE_STRUCT(payment_judged, (), (payer, refused))
 
 using payments_actor = typed_actor<
     // Settles an authorisation. `no` only when it is certain that it moved nothing and never will.
@@ -278,7 +341,89 @@ using payments_actor = typed_actor<
     // Pays a part or all of it back to the payer, once.
     caf::result<money_moved>(give_back),
     // The rail that this node takes payment on.
-    caf::result<rail_view>(rail_query)>;
+    caf::result<rail_view>(rail_query),
+    // Whether it would settle now, as far as anybody can tell without settling it.
+    caf::result<payment_judged>(judge_payment)>;
+
+// -- channels ---------------------------------------------------------------------------------------------------------------
+
+// A payment channel as its receiver has it. Amounts are atomic units; what was charged and what was claimed are sums over all its life.
+struct channel_view {
+    std::string id, phase, payer;                        // id: 0x and 64 digits
+    std::int64_t balance = 0, claimed = 0, charged = 0;  // what was claimed is still in the balance
+    std::int64_t promised = 0;                           // by the newest voucher
+    std::string signature;                               // its
+    std::string serving;                                 // the request that is being served; "": none
+    std::int64_t taken = 0, metered = 0;                 // for it: promised, and of that charged so far
+    std::int64_t refund_nonce = 0, forfeited = 0;        // forfeited: charged, and gone before it was claimed
+    instant leaves;                                      // a withdrawal that the payer began can end then; the epoch: none is under way
+};
+BOOST_DESCRIBE_STRUCT(channel_view, (), (id, phase, payer, balance, claimed, charged, promised, signature, serving, taken, metered, refund_nonce, forfeited, leaves))
+
+struct channel_said {
+    came how = came::unknown; // yes; no, and why; unknown: it is under way, and asked again it says what came of it
+    channel_view now;         // as it is, whatever was asked: who said something older goes on from here
+    std::optional<refusal> refused;
+};
+BOOST_DESCRIBE_STRUCT(channel_said, (), (how, now, refused))
+
+struct fund_channel { // by the payer's signed deposit; the first one opens it
+    octets deposit;   // DAG-CBOR of evm::channel::deposit_payload
+};
+BOOST_DESCRIBE_STRUCT(fund_channel, (), (deposit))
+struct take_voucher { // before anything is served on it; for an id that is being served already, it adds to what may be charged for it
+    std::string id;
+    octets voucher;          // DAG-CBOR of evm::channel::voucher: for all that was promised before and `amount`, to the unit
+    std::int64_t amount = 0;
+};
+BOOST_DESCRIBE_STRUCT(take_voucher, (), (id, voucher, amount))
+struct charge_channel { // said again, or with less, it changes nothing
+    std::string channel, id;
+    std::int64_t amount = 0; // for this id, in all
+    bool ends = true;        // it was served; else it goes on
+};
+BOOST_DESCRIBE_STRUCT(charge_channel, (), (channel, id, amount, ends))
+struct drop_voucher { // it was not served any further: what was charged of it stays charged
+    std::string channel, id;
+};
+BOOST_DESCRIBE_STRUCT(drop_voucher, (), (channel, id))
+struct close_channel { // what was charged is claimed, then so much goes back
+    std::string channel;
+    std::int64_t amount = 0; // 0: all that is left
+    octets voucher;          // the payer's wish: a voucher for what was charged, to the unit; empty: the receiver's own
+};
+BOOST_DESCRIBE_STRUCT(close_channel, (), (channel, amount, voucher))
+struct channels_query {
+    std::string id; // a prefix; "": all
+};
+BOOST_DESCRIBE_STRUCT(channels_query, (), (id))
+struct channels_view {
+    std::vector<channel_view> all;
+    std::int64_t at_risk = 0, most_at_risk = 0; // served on promises that are not claimed yet, over all channels; and how much of that is allowed
+};
+BOOST_DESCRIBE_STRUCT(channels_view, (), (all, at_risk, most_at_risk))
+struct channel_offer_query {};
+BOOST_DESCRIBE_STRUCT(channel_offer_query, (), ())
+struct channel_offer { // what a 402 answer says of the scheme batch-settlement
+    std::string network, asset, pay_to;
+    value extra;
+};
+BOOST_DESCRIBE_STRUCT(channel_offer, (), (network, asset, pay_to, extra))
+
+using channels_actor = typed_actor<
+    // Brings a payer's deposit into his channel with this node.
+    caf::result<channel_said>(fund_channel),
+    // Judges a voucher and journals it: `yes`, and what it is for may be served.
+    caf::result<channel_said>(take_voucher),
+    // What was served is charged, up to what was promised for it.
+    caf::result<channel_said>(charge_channel),
+    caf::result<channel_said>(drop_voucher),
+    // Claims, then gives back.
+    caf::result<channel_said>(close_channel),
+    // How channels stand.
+    caf::result<channels_view>(channels_query),
+    // The terms on which this node has channels.
+    caf::result<channel_offer>(channel_offer_query)>;
 
 // -- fleet and launchers ------------------------------------------------------------------------------------------------------
 
@@ -537,6 +682,18 @@ CAF_BEGIN_TYPE_ID_BLOCK(souk, caf::first_custom_type_id)
     CAF_ADD_TYPE_ID(souk, (souk::money_moved))
     CAF_ADD_TYPE_ID(souk, (souk::rail_query))
     CAF_ADD_TYPE_ID(souk, (souk::rail_view))
+    CAF_ADD_TYPE_ID(souk, (souk::judge_payment))
+    CAF_ADD_TYPE_ID(souk, (souk::payment_judged))
+    CAF_ADD_TYPE_ID(souk, (souk::channel_said))
+    CAF_ADD_TYPE_ID(souk, (souk::fund_channel))
+    CAF_ADD_TYPE_ID(souk, (souk::take_voucher))
+    CAF_ADD_TYPE_ID(souk, (souk::charge_channel))
+    CAF_ADD_TYPE_ID(souk, (souk::drop_voucher))
+    CAF_ADD_TYPE_ID(souk, (souk::close_channel))
+    CAF_ADD_TYPE_ID(souk, (souk::channels_query))
+    CAF_ADD_TYPE_ID(souk, (souk::channels_view))
+    CAF_ADD_TYPE_ID(souk, (souk::channel_offer_query))
+    CAF_ADD_TYPE_ID(souk, (souk::channel_offer))
     CAF_ADD_TYPE_ID(souk, (souk::room_request))
     CAF_ADD_TYPE_ID(souk, (souk::room_answer))
     CAF_ADD_TYPE_ID(souk, (souk::machine_start))
@@ -565,6 +722,10 @@ CAF_BEGIN_TYPE_ID_BLOCK(souk, caf::first_custom_type_id)
     CAF_ADD_TYPE_ID(souk, (souk::proxied_answer))
     CAF_ADD_TYPE_ID(souk, (souk::offers))
     CAF_ADD_TYPE_ID(souk, (souk::route_revocation))
+    CAF_ADD_TYPE_ID(souk, (souk::offerings_query))
+    CAF_ADD_TYPE_ID(souk, (souk::offerings_view))
+    CAF_ADD_TYPE_ID(souk, (souk::sellers_query))
+    CAF_ADD_TYPE_ID(souk, (souk::sellers_view))
 CAF_END_TYPE_ID_BLOCK(souk)
 
 namespace souk {

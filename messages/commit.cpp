@@ -98,34 +98,67 @@ result<value> decode_record(const cid& id, std::string_view bytes) {
     return v;
 }
 
-result<verified_repo> verify_repo(std::string_view bytes, std::string_view did, std::span<const crypto::verifier> keys, const record_visitor& visit,
-                                  const car_limits& limits, const mst_limits& tree_limits) {
-    const auto blocks = car_view::read(bytes, limits);
-    if (!blocks) return blocks.error();
-    const auto head = blocks->roots().empty() ? std::nullopt : blocks->view(blocks->roots().front());
-    if (!head) return refusal{"bad_root", "the first root, the commit, is not among the blocks"};
-    auto commit = decode_commit(*head);
+namespace {
+
+result<repo_commit> verified_commit(const cid& id, const block_source& blocks, std::string_view did, std::span<const crypto::verifier> keys) {
+    const auto bytes = id.empty() ? std::nullopt : blocks.get(id);
+    if (!bytes) return refusal{"bad_root", "the first root, the commit, is not among the blocks"};
+    auto commit = decode_commit(*bytes);
     if (!commit) return commit.error();
     if (auto signed_by = verify_commit(*commit, did, keys); !signed_by) return signed_by.error();
-    verified_repo out{blocks->roots().front(), std::move(*commit), 0};
+    return commit;
+}
+cid first_of(const std::vector<cid>& roots) { return roots.empty() ? cid() : roots.front(); }
+
+} // namespace
+
+result<verified_repo> verify_repo(const cid& id, const block_source& blocks, std::string_view did, std::span<const crypto::verifier> keys, const record_visitor& visit,
+                                  const mst_limits& limits) {
+    auto commit = verified_commit(id, blocks, did, keys);
+    if (!commit) return commit.error();
+    verified_repo out{id, std::move(*commit), 0};
     refusal why;
-    const auto record = [&](std::string_view path, const cid& id) -> result<void> {
+    const auto record = [&](std::string_view path, const cid& at) -> result<void> {
         if (!is_record_path(path)) return refusal{"bad_path", "no name of a record: " + std::string(path)};
-        const auto block = blocks->view(id);
+        const auto block = blocks.get(at);
         if (!block) return refusal{"missing_record", "the block of " + std::string(path) + " is not there"};
-        auto v = decode_record(id, *block);
+        auto v = decode_record(at, *block);
         if (!v) return refusal{v.error().code, std::string(path) + ": " + v.error().text};
         ++out.records;
-        return visit ? visit(path, id, *block, *v) : result<void>();
+        return visit ? visit(path, at, *block, *v) : result<void>();
     };
-    const auto walked = mst(out.commit.data, *blocks, tree_limits).walk([&](std::string_view path, const cid& id) {
-        const auto taken = record(path, id);
+    const auto walked = mst(out.commit.data, blocks, limits).walk([&](std::string_view path, const cid& at) {
+        const auto taken = record(path, at);
         if (!taken) why = taken.error();
         return taken.has_value();
     });
     if (!walked) return walked.error();
     if (!why.code.empty()) return why;
     return out;
+}
+
+result<verified_repo> verify_repo(std::string_view bytes, std::string_view did, std::span<const crypto::verifier> keys, const record_visitor& visit,
+                                  const car_limits& limits, const mst_limits& tree_limits) {
+    const auto blocks = car_view::read(bytes, limits);
+    if (!blocks) return blocks.error();
+    return verify_repo(first_of(blocks->roots()), *blocks, did, keys, visit, tree_limits);
+}
+
+// -- one record -----------------------------------------------------------------------------------------------------
+
+result<proven_record> verify_record(std::string_view bytes, std::string_view did, std::span<const crypto::verifier> keys, std::string_view path) {
+    if (!is_record_path(path)) return refusal{"bad_path", "no name of a record: " + std::string(path)};
+    const auto blocks = car_view::read(bytes);
+    if (!blocks) return blocks.error();
+    auto commit = verified_commit(first_of(blocks->roots()), *blocks, did, keys);
+    if (!commit) return commit.error();
+    const auto there = mst(commit->data, *blocks).get(path);
+    if (!there) return there.error();
+    if (!*there) return proven_record{std::move(*commit), {}, {}};
+    auto record = blocks->get(**there);
+    if (!record) return refusal{"missing_record", "the block of " + std::string(path) + " is not there"};
+    if (auto v = decode_record(**there, *record); !v) return refusal{v.error().code, std::string(path) + ": " + v.error().text};
+    return proven_record{std::move(*commit), **there, std::move(*record)};
 }
 
 } // namespace souk

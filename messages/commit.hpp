@@ -47,6 +47,19 @@ using record_visitor = std::function<result<void>(std::string_view path, const c
 // "bad_path" (not a collection's NSID and a record key), "missing_record", "bad_record".
 result<verified_repo> verify_repo(std::string_view car, std::string_view did, std::span<const crypto::verifier> keys, const record_visitor&,
                                   const car_limits& = {}, const mst_limits& = {});
+// The same, of blocks that were kept as they came: what is in memory is the way to one record, and that record.
+result<verified_repo> verify_repo(const cid& commit, const block_source&, std::string_view did, std::span<const crypto::verifier> keys, const record_visitor&,
+                                  const mst_limits& = {});
+
+// -- one record -----------------------------------------------------------------------------------------------------
+
+struct proven_record {
+    repo_commit commit;
+    cid id; // none: the tree has nothing there
+    std::string bytes;
+};
+// What com.atproto.sync.getRecord answers: the commit, the nodes on the way to the path, and the record. Codes: those of verify_repo.
+result<proven_record> verify_record(std::string_view car, std::string_view did, std::span<const crypto::verifier> keys, std::string_view path);
 
 // The record of a block: DAG-CBOR of a map, of a CID that says so. Code "bad_record".
 result<value> decode_record(const cid&, std::string_view bytes);

@@ -212,12 +212,26 @@ struct vm_register_identity {
 
 // -- who bids --------------------------------------------------------------------------------------------------------
 
+struct machine_size {
+    std::int64_t cpus = 0;
+    std::string mem, disk; // as in a request: "512M", "10G"
+    bool operator==(const machine_size&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(machine_size, (), (cpus, mem, disk))
+
 struct offering {
     static constexpr std::string_view nsid = "com.publicdomainrelay.temp.market.offering";
     std::string endpointUrl;
     std::vector<std::string> appliesTo; // NSIDs of payloads
     std::string createdAt;
     text refreshedAt;
+    // Souk's: the largest machine, and what it costs; where, and when nobody need ask any more.
+    using size = machine_size;
+    std::optional<size> largest;
+    text cost, currency, frequency;
+    std::optional<std::int64_t> slice;
+    text attestation, expiresAt;
+    std::optional<place> location;
     bool operator==(const offering&) const = default;
 };
 struct bidder_discovery {
@@ -272,7 +286,7 @@ BOOST_DESCRIBE_STRUCT(vm_started, (), (createdAt))
 BOOST_DESCRIBE_STRUCT(vm_on_network, (), (address, createdAt))
 BOOST_DESCRIBE_STRUCT(vm_delete, (), (reason, createdAt))
 BOOST_DESCRIBE_STRUCT(vm_register_identity, (), (did, fqdn, transport, createdAt))
-BOOST_DESCRIBE_STRUCT(offering, (), (endpointUrl, appliesTo, createdAt, refreshedAt))
+BOOST_DESCRIBE_STRUCT(offering, (), (endpointUrl, appliesTo, createdAt, refreshedAt, largest, cost, currency, frequency, slice, attestation, expiresAt, location))
 BOOST_DESCRIBE_STRUCT(bidder_discovery, (), (endpointUrl, appliesTo, updatedAt, createdAt))
 BOOST_DESCRIBE_STRUCT(bidder_registration, (), (bidderDid, appliesTo, indexedAt))
 BOOST_DESCRIBE_STRUCT(bidder_association, (), (operatorDid, associationProof, signatures))

@@ -125,4 +125,14 @@ result<std::string> public_of(std::string_view key32) {
     return compressed(times_base(secret.get()).get());
 }
 
+result<std::string> coordinates(std::string_view compressed33) {
+    point p(EC_POINT_new(curve_group()));
+    must(p != nullptr, "EC_POINT_new");
+    if (compressed33.size() != field_size + 1 || EC_POINT_oct2point(curve_group(), p.get(), in(compressed33), compressed33.size(), nullptr) != 1)
+        return refusal{"bad_key", "not a compressed point of P-256"};
+    std::string s(1 + 2 * field_size, '\0');
+    must(EC_POINT_point2oct(curve_group(), p.get(), POINT_CONVERSION_UNCOMPRESSED, out(s), s.size(), nullptr) == s.size(), "EC_POINT_point2oct");
+    return s.substr(1);
+}
+
 } // namespace souk::crypto::p256

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include <souk/messages/uint256.hpp>
+#include <souk/messages/evm/word.hpp>
 
 namespace souk::x402 {
 
@@ -29,34 +29,6 @@ constexpr named v1_networks[] = {{"base", "eip155:8453"},
                                  {"abstract-testnet", "eip155:11124"}};
 
 std::int64_t seconds_of(instant at) { return std::chrono::floor<seconds>(at.time_since_epoch()).count(); }
-
-// A signature over the authorisation, by the one who pays.
-result<crypto::address> check_signature(const exact_payload& payload, const domain& d) {
-    const auto digest = digest_of(d, payload.authorization);
-    if (!digest) return refusal{"invalid_payload", digest.error().text};
-    const auto bytes = payload.signature.starts_with("0x") ? from_hex(std::string_view(payload.signature).substr(2)) : refusal{};
-    if (!bytes) return refusal{"invalid_exact_evm_signature", "the signature is not 0x and hexadecimal"};
-    const auto payer = crypto::recover(*digest, *bytes);
-    if (!payer) return refusal{"invalid_exact_evm_signature", payer.error().text};
-    if (!crypto::same_address(*payer, payload.authorization.from))
-        return refusal{"invalid_exact_evm_signature", "signed by " + *payer + ", not by the one who pays"};
-    return payer;
-}
-
-result<void> check_terms(const authorization& a, const requirements& offered, instant now) {
-    const auto at = seconds_of(now);
-    if (at < 0) return refusal{"invalid_exact_evm_payload_authorization_valid_after", "the clock is before 1970"};
-    if (!crypto::same_address(a.to, offered.payTo))
-        return refusal{"invalid_exact_evm_recipient_mismatch", "it pays " + a.to + ", not " + offered.payTo};
-    // Words of 32 bytes compare as their numbers do; `a` has been through digest_of, so they are there.
-    if (*uint256(a.validBefore) < *uint256(std::to_string(at + settlement_time.count())))
-        return refusal{"invalid_exact_evm_payload_authorization_valid_before", "it expires within 6 seconds, or has"};
-    if (*uint256(a.validAfter) > *uint256(std::to_string(at)))
-        return refusal{"invalid_exact_evm_payload_authorization_valid_after", "it is not valid yet"};
-    if (a.value != offered.amount)
-        return refusal{"invalid_exact_evm_payload_authorization_value_mismatch", "it pays " + a.value + ", not " + offered.amount};
-    return {};
-}
 
 // Every member of `ours` is in `theirs`, and so within it.
 bool holds(const value& theirs, const value& ours) {
@@ -115,6 +87,29 @@ result<payment> from_v1_header(std::string_view header, const requirements& offe
     return p;
 }
 
+result<payment_required> from_v1_body(const value& body) {
+    const auto* version = body.find("x402Version") ? body.find("x402Version")->as<std::int64_t>() : nullptr;
+    const auto* accepts = body.find("accepts") ? body.find("accepts")->as<value::list>() : nullptr;
+    if (!version || *version != 1 || !accepts || accepts->size() > 64) return refusal{"bad_payment_header", "the answer is no demand of x402 version 1"};
+    payment_required out;
+    out.x402Version = 1;
+    for (const auto& one : *accepts) {
+        const auto network = network_of_v1(one.text("network"));
+        const auto* seconds = one.find("maxTimeoutSeconds") ? one.find("maxTimeoutSeconds")->as<std::int64_t>() : nullptr;
+        if (!network || !seconds) continue;
+        requirements r{std::string(one.text("scheme")), std::string(*network), std::string(one.text("maxAmountRequired")), std::string(one.text("asset")), std::string(one.text("payTo")), *seconds, {}};
+        if (const auto* extra = one.find("extra"); extra && !extra->is_null()) r.extra = *extra;
+        if (out.accepts.empty()) out.resource.url = one.text("resource");
+        out.accepts.push_back(std::move(r));
+    }
+    return out;
+}
+
+std::string to_v1_header(const payment& p) {
+    const auto name = v1_name(p.accepted.network);
+    return to_header(v1_payment{1, p.accepted.scheme, std::string(name ? *name : std::string_view()), p.payload});
+}
+
 value v1_body(const payment_required& p) {
     value::list accepts;
     for (const auto& r : p.accepts) {
@@ -164,18 +159,89 @@ bool matches(const requirements& accepted, const requirements& offered) {
     return same == offered && (!offered.extra || (accepted.extra && holds(*accepted.extra, *offered.extra)));
 }
 
-result<crypto::address> check_exact(const payment& p, const requirements& offered, instant now) {
-    if (p.x402Version != 2) return refusal{"invalid_x402_version", "x402Version: expected 2"};
-    if (p.accepted.scheme != "exact" || offered.scheme != "exact")
-        return refusal{"invalid_exact_evm_scheme", "the scheme is not exact"};
-    const auto d = domain_of(offered);
-    if (!d) return d.error();
-    if (p.accepted.network != offered.network)
-        return refusal{"invalid_exact_evm_network_mismatch", "it pays on " + p.accepted.network + ", not on " + offered.network};
-    const auto payer = check_signature(p.payload, *d);
-    if (!payer) return payer;
-    if (auto terms = check_terms(p.payload.authorization, offered, now); !terms) return terms.error();
+// A signature over the authorisation, by the one who pays.
+result<crypto::address> check_signature(const exact_payload& payload, const domain& d) {
+    const auto digest = digest_of(d, payload.authorization);
+    if (!digest) return refusal{"invalid_payload", digest.error().text};
+    const auto bytes = payload.signature.starts_with("0x") ? from_hex(std::string_view(payload.signature).substr(2)) : refusal{};
+    if (!bytes) return refusal{"invalid_exact_evm_signature", "the signature is not 0x and hexadecimal"};
+    const auto payer = crypto::recover(*digest, *bytes);
+    if (!payer) return refusal{"invalid_exact_evm_signature", payer.error().text};
+    if (!crypto::same_address(*payer, payload.authorization.from))
+        return refusal{"invalid_exact_evm_signature", "signed by " + *payer + ", not by the one who pays"};
     return payer;
+}
+
+result<domain> check_subject(const payment& p, const requirements& offered) {
+    if (p.x402Version != 2) return refusal{"invalid_x402_version", "x402Version: expected 2"};
+    if (p.accepted.scheme != "exact" || offered.scheme != "exact") return refusal{"invalid_exact_evm_scheme", "the scheme is not exact"};
+    auto d = domain_of(offered);
+    if (d && p.accepted.network != offered.network)
+        return refusal{"invalid_exact_evm_network_mismatch", "it pays on " + p.accepted.network + ", not on " + offered.network};
+    return d;
+}
+
+result<void> check_terms(const authorization& a, const requirements& offered, instant now) {
+    const auto at = seconds_of(now);
+    if (at < 0) return refusal{"invalid_exact_evm_payload_authorization_valid_after", "the clock is before 1970"};
+    if (!crypto::same_address(a.to, offered.payTo))
+        return refusal{"invalid_exact_evm_recipient_mismatch", "it pays " + a.to + ", not " + offered.payTo};
+    // Words of 32 bytes compare as their numbers do; `a` has been through digest_of, so they are there.
+    if (*evm::uint256(a.validBefore) < *evm::uint256(std::to_string(at + settlement_time.count())))
+        return refusal{"invalid_exact_evm_payload_authorization_valid_before", "it expires within 6 seconds, or has"};
+    if (*evm::uint256(a.validAfter) > *evm::uint256(std::to_string(at)))
+        return refusal{"invalid_exact_evm_payload_authorization_valid_after", "it is not valid yet"};
+    if (a.value != offered.amount)
+        return refusal{"invalid_exact_evm_payload_authorization_value_mismatch", "it pays " + a.value + ", not " + offered.amount};
+    return {};
+}
+
+result<crypto::address> check_exact(const payment& p, const requirements& offered, instant now) {
+    const auto d = check_subject(p, offered);
+    if (!d) return d.error();
+    auto payer = check_signature(p.payload, *d);
+    if (!payer) return payer;
+    if (const auto terms = check_terms(p.payload.authorization, offered, now); !terms) return terms.error();
+    return payer;
+}
+
+result<requirements> choose(const payment_required& p, std::string_view network, const domain& token, amount most) {
+    const requirements* best = nullptr;
+    amount least = 0;
+    bool dearer = false;
+    for (const auto& r : p.accepts) {
+        const auto flow = r.extra ? r.extra->text("paymentFlow") : std::string_view();
+        const auto transfer = r.extra ? r.extra->text("assetTransferMethod") : std::string_view();
+        if (r.scheme != "exact" || r.network != network || !crypto::same_address(r.asset, token.contract)) continue;
+        if ((!flow.empty() && flow != "authorization" && flow != "upfront") || (!transfer.empty() && transfer != "eip3009")) continue;
+        const auto d = domain_of(r);
+        const auto price = from_decimal(r.amount, 0);
+        if (!d || d->name != token.name || d->version != token.version || !price || *price <= 0) continue;
+        if (*price > most) dearer = true;
+        else if (!best || *price < least) best = &r, least = *price;
+    }
+    if (best) return *best;
+    if (dearer) return refusal{"price_too_high", "it costs more than was allowed"};
+    return refusal{"no_way_to_pay", "none of what is demanded is paid with " + token.name + " on " + std::string(network)};
+}
+
+value identifier_offered() {
+    const value id = value::map{{"type", "string"}, {"minLength", 16}, {"maxLength", 128}, {"pattern", "^[a-zA-Z0-9_-]+$"}};
+    const value schema = value::map{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"type", "object"},
+                                    {"properties", value::map{{"required", value::map{{"type", "boolean"}}}, {"id", id}}}, {"required", value::list{"required"}}};
+    return value::map{{"payment-identifier", value::map{{"info", value::map{{"required", false}}}, {"schema", schema}}}};
+}
+
+result<std::string> identifier_of(const payment& p) {
+    const auto* extension = p.extensions ? p.extensions->find("payment-identifier") : nullptr;
+    const auto* info = extension ? extension->find("info") : nullptr;
+    const auto* id = info ? info->find("id") : nullptr;
+    if (!id) return std::string();
+    const auto* text = id->as<std::string>();
+    const bool fits = text && text->size() >= 16 && text->size() <= 128 &&
+                      text->find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == std::string::npos;
+    if (!fits) return refusal{"bad_payment_identifier", "a payment's identifier is 16 to 128 of A-Z a-z 0-9 _ -"};
+    return *text;
 }
 
 result<payment> authorise(const payment_required& required, const requirements& offered, const crypto::secret& key,

@@ -37,6 +37,7 @@ result<std::string> digest_of(const domain&, const authorization&);   // 32 byte
 result<std::string> struct_hash(const authorization&);                // 32 bytes; code "bad_authorization"
 result<std::string> domain_separator(const domain&);                  // 32 bytes; code "bad_authorization" (of the contract)
 std::string authorization_type_hash();                                // 32 bytes
+result<std::vector<std::string>> words_of(const authorization&);      // its six members as words; code "bad_authorization"
 // Derived, so that one purchase cannot pay twice: "0x" + hex(SHA-256("souk payment" || accept CID bytes || slice as 8 bytes)).
 std::string nonce_for(const cid& accept, std::uint64_t slice);
 
@@ -106,6 +107,8 @@ result<T> from_header(std::string_view header) {
 }
 // A version-1 PAYMENT header ("X-PAYMENT"), lifted to the version-2 form against the one requirement offered.
 result<payment> from_v1_header(std::string_view, const requirements& offered);
+result<payment_required> from_v1_body(const value&); // what a version-1 server demands, in version 2's words; networks unknown here are left out
+std::string to_v1_header(const payment&);            // "X-PAYMENT"; of a network that has a version-1 name
 value v1_body(const payment_required&); // the JSON body of the 402 answer; accepts only where the network has a v1 name
 
 // The name of a network in version 1, and back; none for most, and none for the development ledger.
@@ -124,8 +127,20 @@ result<domain> domain_of(const requirements&); // codes "invalid_exact_evm_missi
 // protocol version 2: "invalid_x402_version", "invalid_network" (of what we offered), "invalid_payload" (fields of no such shape).
 result<crypto::address> check_exact(const payment&, const requirements& offered, instant now);
 
+// Its parts, for whoever asks a chain between them: what the two are about; the signature of a payer who has a key; the authorisation's terms.
+result<domain> check_subject(const payment&, const requirements& offered);
+result<crypto::address> check_signature(const exact_payload&, const domain&);
+result<void> check_terms(const authorization&, const requirements& offered, instant now);
+
 // The door's rule: `accepted` repeats what was offered, member by member and to the letter, and its `extra` holds ours.
 bool matches(const requirements& accepted, const requirements& offered);
+
+// The extension "payment-identifier": what a payer calls the one payment that he means, so that asked again he is answered, and charged once.
+value identifier_offered();                         // how a server says that it knows it
+result<std::string> identifier_of(const payment&);  // "" where there is none; code "bad_payment_identifier" (16 to 128 of A-Z a-z 0-9 _ -)
+
+// The cheapest of what is demanded that is paid on this network with this token, by a flow that settles once. Codes "no_way_to_pay", "price_too_high".
+result<requirements> choose(const payment_required&, std::string_view network, const domain& token, amount most);
 
 // Alice's side: authorises `offered` for the purchase.
 result<payment> authorise(const payment_required&, const requirements& offered, const crypto::secret& key, const std::string& nonce,

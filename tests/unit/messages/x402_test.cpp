@@ -295,3 +295,18 @@ TEST_CASE("one purchase has one nonce for each slice") {
     CHECK(nonce_for(accept, 258) ==
           "0x" + to_hex(crypto::sha256("souk payment" + accept.bytes() + std::string("\0\0\0\0\0\0\1\2", 8))));
 }
+
+TEST_CASE("a payment's identifier is read as the extension has it, and nothing else is taken for one") {
+    x402::payment p;
+    CHECK(x402::identifier_of(p).value().empty());
+    p.extensions = x402::identifier_offered();
+    CHECK(x402::identifier_of(p).value().empty()); // offered, and not used
+    const auto named = [&](value id) {
+        p.extensions = value::map{{"payment-identifier", value::map{{"info", value::map{{"required", false}, {"id", std::move(id)}}}}}};
+        return x402::identifier_of(p);
+    };
+    CHECK(named("pay_0123456789ab").value() == "pay_0123456789ab"); // 16
+    CHECK(named(std::string(128, 'a')).value().size() == 128);
+    for (const value& bad : {value("pay_0123456789a"), value(std::string(129, 'a')), value("pay 0123456789ab"), value(7), value()})
+        CHECK(named(bad).error().code == "bad_payment_identifier");
+}
