@@ -23,6 +23,8 @@ namespace {
 constexpr std::size_t largest_answer_head = 64 * 1024, most_waiting = 16 * 1024;
 constexpr std::chrono::milliseconds connect_within{10'000};
 constexpr long most_connections = 512, most_per_host = 64;
+constexpr long slow_bytes = 1024, slow_seconds = 30; // of a body that is taken as it comes: its whole time is long
+constexpr long http_ok = 200;
 
 template <auto Free>
 struct freed {
@@ -71,7 +73,8 @@ struct transfer {
     easy_handle easy{curl_easy_init()};
     line_list lines, route;
     response answer;
-    std::size_t head_bytes = 0;
+    std::size_t head_bytes = 0, body_bytes = 0;
+    refusal refused; // by who takes the body
     bool any_address = false; // the operator chose it, or allows all
     bool met_private = false; // an address was refused
     bool sent = false;        // the request may have left
@@ -128,12 +131,20 @@ std::size_t transfer::take_head(char* data, std::size_t, std::size_t size, void*
 
 std::size_t transfer::take_body(char* data, std::size_t, std::size_t size, void* self) {
     auto& t = *static_cast<transfer*>(self);
-    if (size > t.what.largest_answer - t.answer.body.size()) {
+    if (size > t.what.largest_answer - t.body_bytes) {
         t.too_large = true;
         return 0;
     }
-    t.answer.body.append(data, size);
-    return size;
+    t.body_bytes += size;
+    long status = 0;
+    if (t.what.take) curl_easy_getinfo(t.easy.get(), CURLINFO_RESPONSE_CODE, &status);
+    if (status != http_ok) {
+        t.answer.body.append(data, size);
+        return size;
+    }
+    const auto taken = t.what.take({data, size});
+    if (!taken) t.refused = taken.error();
+    return taken ? size : 0;
 }
 
 result<void> transfer::prepare(const client_options& options) {
@@ -173,6 +184,7 @@ result<void> transfer::prepare(const client_options& options) {
     set(CURLOPT_HEADERDATA, this);
     set(CURLOPT_WRITEFUNCTION, take_body);
     set(CURLOPT_WRITEDATA, this);
+    if (what.take) set(CURLOPT_LOW_SPEED_LIMIT, slow_bytes), set(CURLOPT_LOW_SPEED_TIME, slow_seconds);
     return {};
 }
 
@@ -203,6 +215,7 @@ result<response> transfer::finish(CURLcode code) {
         return std::move(answer);
     }
     const std::string why = error[0] ? error : curl_easy_strerror(code);
+    if (!refused.code.empty()) return refused;
     if (too_large) return refusal{"http_too_large", "the answer is larger than was asked for"};
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) return refusal{"bad_url", why};
     if (!sent && met_private) return refusal{"private_address", "the host's address is a private one, and those are not called"};

@@ -15,6 +15,9 @@ struct call {
     std::string body;
     std::chrono::milliseconds within{30'000};
     std::size_t largest_answer = 2 << 20;
+    // Takes the body of a 200 a piece at a time, as it comes, on the client's thread: quickly. None of it is in the answer then, and a refusal breaks it
+    // off and is the outcome. A body that all but stands still (less than 1 KiB a second for 30 s) is broken off too. May be empty.
+    std::function<result<void>(std::string_view piece)> take = {};
     std::filesystem::path unix_socket; // talk to this instead of the URL's host
 };
 

@@ -9,7 +9,8 @@
 #include <thread>
 #include <variant>
 
-#include <souk/backends/sqlite/database.hpp>
+#include <souk/backends/rails/ledger_channels.hpp>
+#include <souk/messages/ascii.hpp>
 #include <souk/messages/bytes.hpp>
 
 namespace souk {
@@ -27,11 +28,6 @@ constexpr const char* set_up =
 constexpr std::size_t most_waiting = 20'000, most_in_one_commit = 512, longest_reason = 256;
 constexpr amount largest = std::numeric_limits<amount>::max();
 
-std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-    return text;
-}
 // Decimal digits, as digest_of has checked; more than fits is the largest, which nobody has and no clock reaches.
 std::int64_t saturated(const std::string& digits) {
     std::int64_t n = 0;
@@ -72,7 +68,9 @@ public:
     impl(const std::filesystem::path& file, std::function<instant()> now, std::int64_t largest_file)
         : owner_(file), db_(file, largest_file), now_(std::move(now)) {
         db_.run(set_up);
+        db_.run(ledger_channels::set_up);
         at_.emplace(db_);
+        channels_.emplace(db_, token_, development_channels());
         if (sum(at_->supply) != sum(at_->funded))
             throw std::runtime_error("the ledger " + file.string() + " does not add up: it is damaged");
         worker_ = std::thread([this] { work(); });
@@ -131,11 +129,26 @@ public:
         queue_.emplace_back(std::move(what));
         arrived_.notify_one();
     }
-    look_up_answer look_up(const std::string& from, const std::string& nonce) {
+    // What channels are asked to do, in the order of the calls, a commit each: they are few beside what their vouchers move.
+    void carry_out(std::function<channel_answer(ledger_channels&, instant now)> what, channel_rail::tell_books tell) {
+        const std::lock_guard hold(queue_guard_);
+        if (settling_ >= most_waiting) {
+            queue_.emplace_back([tell = std::move(tell)] { tell({moved::no, {"rail_busy", "too much is waiting"}, {}, {}}); });
+        } else {
+            ++settling_;
+            queue_.emplace_back(deed{std::move(what), std::move(tell)});
+        }
+        arrived_.notify_one();
+    }
+    look_up_answer look_up(const x402::authorization& of) {
         const std::lock_guard hold(db_guard_);
         try {
             look_up_answer a{moved::no, "", now_()};
-            if (at_->find.bind(lower(from), lower(nonce)).row()) a.how = moved::yes, a.transaction = at_->find.text(1);
+            if (at_->find.bind(lower(of.from), lower(of.nonce)).row()) {
+                const bool this_one = (of.to.empty() || at_->find.text(2) == lower(of.to)) && (of.value.empty() || std::to_string(at_->find.number(3)) == of.value);
+                if (this_one) a.how = moved::yes, a.transaction = at_->find.text(1);
+                else a.spent = true;
+            }
             at_->find.reset();
             return a;
         } catch (const sqlite::failure&) {
@@ -159,18 +172,22 @@ private:
         std::function<void(settle_answer)> tell;
         settle_answer answer;
     };
-    using job = std::variant<settlement, std::function<void()>>;
+    struct deed { // on a channel
+        std::function<channel_answer(ledger_channels&, instant)> what;
+        channel_rail::tell_books tell;
+    };
+    using job = std::variant<settlement, deed, std::function<void()>>;
 
     struct statements {
         explicit statements(sqlite::database& db)
-            : find(db, "SELECT digest, tx FROM transfer WHERE payer = ? AND nonce = ?"),
+            : find(db, "SELECT digest, tx, payee, amount FROM transfer WHERE payer = ? AND nonce = ?"),
               balance(db, "SELECT balance FROM account WHERE address = ?"),
               debit(db, "UPDATE account SET balance = balance - ?2 WHERE address = ?1"),
               credit(db, "INSERT INTO account VALUES(?1, ?2) ON CONFLICT(address) DO UPDATE SET balance = balance + ?2"),
               insert(db, "INSERT INTO transfer(payer, nonce, digest, payee, amount, tx, at_ms) VALUES(?, ?, ?, ?, ?, ?, ?)"),
               find_funding(db, "SELECT 1 FROM funding WHERE address = ? AND reason = ?"),
               funding(db, "INSERT INTO funding VALUES(?, ?, ?)"),
-              supply(db, "SELECT coalesce(sum(balance), 0) FROM account"),
+              supply(db, "SELECT (SELECT coalesce(sum(balance), 0) FROM account) + (SELECT coalesce(sum(balance - claimed), 0) FROM channel)"),
               funded(db, "SELECT coalesce(sum(amount), 0) FROM funding") {}
         sqlite::statement find, balance, debit, credit, insert, find_funding, funding, supply, funded;
     };
@@ -199,6 +216,11 @@ private:
                     ++at;
                     continue;
                 }
+                if (auto* d = std::get_if<deed>(&*at)) {
+                    d->tell(carried_out(d->what));
+                    ++at;
+                    continue;
+                }
                 std::vector<settlement*> together; // up to the next read, so that answers are in the order of the questions
                 for (; at != batch.end() && std::holds_alternative<settlement>(*at); ++at)
                     together.push_back(&std::get<settlement>(*at));
@@ -211,11 +233,25 @@ private:
         arrived_.wait(hold, [this] { return stopping_ || !queue_.empty(); });
         std::deque<job> batch;
         while (!queue_.empty() && batch.size() < most_in_one_commit) {
-            if (std::holds_alternative<settlement>(queue_.front())) --settling_;
+            if (!std::holds_alternative<std::function<void()>>(queue_.front())) --settling_;
             batch.push_back(std::move(queue_.front()));
             queue_.pop_front();
         }
         return batch;
+    }
+    channel_answer carried_out(const std::function<channel_answer(ledger_channels&, instant)>& what) {
+        const std::lock_guard hold(db_guard_);
+        bool committing = false;
+        try {
+            sqlite::transaction t(db_);
+            auto said = what(*channels_, now_());
+            committing = true;
+            t.commit();
+            return said;
+        } catch (const sqlite::failure& e) {
+            // A commit that failed for want of room did not happen; one that failed otherwise may have.
+            return {committing && !e.full() ? moved::unknown : moved::no, disk_refusal(e), {}, {}};
+        }
     }
     void settle_all(const std::vector<settlement*>& all) {
         std::vector<std::pair<settlement*, transfer>> good;
@@ -270,6 +306,7 @@ private:
     const std::function<instant()> now_;
     std::mutex db_guard_;
     std::optional<statements> at_;
+    std::optional<ledger_channels> channels_;
 
     std::mutex queue_guard_;
     std::condition_variable arrived_;
@@ -281,6 +318,11 @@ private:
 
 x402::domain development_token() {
     return {"Souk development ledger", "1", x402::development_chain, crypto::checksummed("0x" + to_hex(crypto::keccak256("souk development ledger").substr(12))).value()};
+}
+
+evm::channel::place development_channels() {
+    const auto named = [](const char* what) { return crypto::checksummed("0x" + to_hex(crypto::keccak256(std::string("souk development ledger ") + what).substr(12))).value(); };
+    return {x402::development_chain, named("channels"), named("deposits")};
 }
 
 embedded_ledger::embedded_ledger(const std::filesystem::path& file, std::function<instant()> now, std::int64_t largest_file)
@@ -297,11 +339,35 @@ std::string embedded_ledger::asset() const { return impl_->token().contract; }
 void embedded_ledger::settle(const x402::exact_payload& payload, std::function<void(settle_answer)> tell) {
     impl_->settle(payload, std::move(tell));
 }
-void embedded_ledger::look_up(const std::string& from, const std::string& nonce, std::function<void(look_up_answer)> tell) {
-    impl_->read_later([in = impl_.get(), from, nonce, tell = std::move(tell)] { tell(in->look_up(from, nonce)); });
+void embedded_ledger::look_up(const x402::authorization& of, std::function<void(look_up_answer)> tell) {
+    impl_->read_later([in = impl_.get(), of, tell = std::move(tell)] { tell(in->look_up(of)); });
 }
 void embedded_ledger::balance(const std::string& address, std::function<void(result<amount>)> tell) {
     impl_->read_later([in = impl_.get(), address, tell = std::move(tell)] { tell(in->balance(address)); });
+}
+
+evm::channel::place embedded_ledger::channels() const { return development_channels(); }
+void embedded_ledger::fill(const evm::channel::config& c, const evm::channel::deposit& d, tell_books tell) {
+    impl_->carry_out([c, d](ledger_channels& in, instant now) { return in.fill(c, d, now); }, std::move(tell));
+}
+void embedded_ledger::look(const evm::channel::config& c, tell_books tell) {
+    impl_->carry_out([c](ledger_channels& in, instant now) { return in.look(c, now); }, std::move(tell));
+}
+void embedded_ledger::claim(const evm::channel::claim& what, const std::string& signature, tell_books tell) {
+    impl_->carry_out([what, signature](ledger_channels& in, instant now) { return in.claim(what, signature, now); }, std::move(tell));
+}
+void embedded_ledger::give_back(const evm::channel::config& c, amount much, std::int64_t nonce, const std::string& signature, tell_books tell) {
+    impl_->carry_out([c, much, nonce, signature](ledger_channels& in, instant now) { return in.give_back(c, much, nonce, signature, now); }, std::move(tell));
+}
+void embedded_ledger::begin_withdrawal(const evm::channel::config& c, amount much, const crypto::secret& by, tell_books tell) {
+    const auto who = crypto::address_of(by);
+    if (!who) return tell({moved::no, who.error(), {}, {}});
+    impl_->carry_out([c, much, who = *who](ledger_channels& in, instant now) { return in.begin_withdrawal(c, much, who, now); }, std::move(tell));
+}
+void embedded_ledger::complete_withdrawal(const evm::channel::config& c, const crypto::secret& by, tell_books tell) {
+    const auto who = crypto::address_of(by);
+    if (!who) return tell({moved::no, who.error(), {}, {}});
+    impl_->carry_out([c, who = *who](ledger_channels& in, instant now) { return in.complete_withdrawal(c, who, now); }, std::move(tell));
 }
 
 } // namespace souk

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <memory>
 
-#include <souk/backends/rails/rail.hpp>
+#include <souk/backends/rails/channel_rail.hpp>
 
 namespace souk {
 
@@ -13,8 +13,9 @@ namespace souk {
 // disk has them. "disk_full" and "rail_busy" are refusals: nothing moved, and the same payment may be brought again.
 // The token of the development ledger, the same wherever one is kept: what is signed says that it is no money.
 x402::domain development_token();
+evm::channel::place development_channels(); // and its channels
 
-class embedded_ledger final : public payment_rail {
+class embedded_ledger final : public payment_rail, public channel_rail {
 public:
     // `now` is asked on the ledger's thread. Throws std::runtime_error; also when the file's sums do not agree.
     embedded_ledger(const std::filesystem::path& file, std::function<instant()> now,
@@ -24,14 +25,22 @@ public:
     // Issues play money. Once per address and reason: a second call with the same two does nothing. Codes "bad_address",
     // "bad_amount" (not positive, or more than the supply can hold), "disk_full", "disk_error".
     result<void> fund(const std::string& address, amount, const std::string& reason);
-    amount supply() const; // sum of all balances, which is the sum of all that was funded
+    amount supply() const; // sum of all balances and of what channels hold, which is the sum of all that was funded
 
     std::string network() const override;
     x402::domain token() const override;
     std::string asset() const override;
     void settle(const x402::exact_payload&, std::function<void(settle_answer)>) override;
-    void look_up(const std::string& from, const std::string& nonce, std::function<void(look_up_answer)>) override;
+    void look_up(const x402::authorization&, std::function<void(look_up_answer)>) override;
     void balance(const std::string& address, std::function<void(result<amount>)>) override;
+
+    evm::channel::place channels() const override;
+    void fill(const evm::channel::config&, const evm::channel::deposit&, tell_books) override;
+    void look(const evm::channel::config&, tell_books) override;
+    void claim(const evm::channel::claim&, const std::string& authorizer_signature, tell_books) override;
+    void give_back(const evm::channel::config&, amount, std::int64_t nonce, const std::string& authorizer_signature, tell_books) override;
+    void begin_withdrawal(const evm::channel::config&, amount, const crypto::secret& by, tell_books) override;
+    void complete_withdrawal(const evm::channel::config&, const crypto::secret& by, tell_books) override;
 
 private:
     class impl;

@@ -27,13 +27,17 @@ public:
             tell({moved::unknown, {}, {"ledger_unreachable", "HTTP " + std::to_string(r->status)}});
         });
     }
-    void look_up(const std::string& from, const std::string& nonce, std::function<void(look_up_answer)> tell) override {
-        get("/ledger/authorization?from=" + http::percent_encode(from) + "&nonce=" + http::percent_encode(nonce), [tell](result<value> v) {
+    void look_up(const x402::authorization& of, std::function<void(look_up_answer)> tell) override {
+        auto path = "/ledger/authorization?from=" + http::percent_encode(of.from) + "&nonce=" + http::percent_encode(of.nonce);
+        if (!of.to.empty()) path += "&to=" + http::percent_encode(of.to);
+        if (!of.value.empty()) path += "&value=" + http::percent_encode(of.value);
+        get(path, [tell](result<value> v) {
             if (!v) return tell({});
             const auto* used = v->find("used");
             const auto as_of = from_datetime(v->text("asOf"));
             if (!used || !used->as<bool>() || !as_of) return tell({});
-            tell({*used->as<bool>() ? moved::yes : moved::no, std::string(v->text("transaction")), *as_of});
+            const auto* spent = v->find("spent") ? v->find("spent")->as<bool>() : nullptr;
+            tell({*used->as<bool>() ? moved::yes : moved::no, std::string(v->text("transaction")), *as_of, spent && *spent});
         });
     }
     void balance(const std::string& address, std::function<void(result<amount>)> tell) override {

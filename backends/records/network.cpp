@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include <souk/backends/records/frame.hpp>
+#include <souk/backends/records/prover.hpp>
 #include <souk/messages/json.hpp>
 
 namespace souk {
@@ -43,7 +44,9 @@ result<value> body_of(const result<http::response>& r, std::size_t largest) {
 
 class network final : public record_network {
 public:
-    network(repository& own, identity_resolver& who, http::client& client) : own_(own), who_(who), client_(client) {}
+    network(repository& own, identity_resolver& who, http::client& client, const std::filesystem::path& directory)
+        : own_(own), who_(who), client_(client), prover_(std::make_shared<prover>(who, client, directory, now)) {}
+    ~network() override { prover_->close(); }
 
     void fetch(const strong_ref& ref, record_teller tell) override {
         const auto uri = at_uri::parse(ref.uri);
@@ -63,17 +66,10 @@ public:
         });
     }
     void list(const std::string& did, const std::string& collection, list_teller tell) override {
-        if (!is_nsid(collection)) return tell(refusal{"bad_record", "not the name of a collection"});
-        if (did == own_.did()) {
-            if (!own_.current()) return tell(refusal{"record_unreachable", "the own account's host does not answer"});
-            return tell(own_.list(collection, most_listed));
-        }
-        who_.resolve(did, [&client = client_, did, collection, tell = std::move(tell)](result<did_document> author) {
-            if (!author) return tell(author.error());
-            if (author->pds.empty()) return tell(std::vector<stored_record>());
-            auto job = std::make_shared<listing>(listing{client, author->pds, did, collection, {}, tell});
-            next_page(job, {});
-        });
+        list(did, collection, {}, std::move(tell));
+    }
+    void list_proven(const std::string& did, const std::string& collection, list_teller tell) override {
+        list(did, collection, prover_, std::move(tell));
     }
     void keys(const std::string& did, std::function<void(result<did_document>)> tell) override {
         who_.resolve(did, std::move(tell));
@@ -82,10 +78,27 @@ public:
 private:
     struct listing {
         http::client& client;
-        std::string pds, did, collection;
+        did_document author;
+        std::string did, collection;
         std::vector<stored_record> found;
+        std::shared_ptr<prover> proves; // none: its host's word is enough
         list_teller tell;
+        void done() { proves ? proves->prove(author, collection, std::move(found), tell) : tell(std::move(found)); }
     };
+    static instant now() { return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
+
+    void list(const std::string& did, const std::string& collection, std::shared_ptr<prover> proves, list_teller tell) {
+        if (!is_nsid(collection)) return tell(refusal{"bad_record", "not the name of a collection"});
+        if (did == own_.did()) {
+            if (!own_.current()) return tell(refusal{"record_unreachable", "the own account's host does not answer"});
+            return tell(own_.list(collection, most_listed));
+        }
+        who_.resolve(did, [&client = client_, did, collection, proves = std::move(proves), tell = std::move(tell)](result<did_document> author) {
+            if (!author) return tell(author.error());
+            if (author->pds.empty()) return tell(std::vector<stored_record>());
+            next_page(std::make_shared<listing>(listing{client, std::move(*author), did, collection, {}, proves, tell}), {});
+        });
+    }
 
     result<stored_record> own_record(const at_uri& uri, const cid& wanted) const {
         auto found = own_.get(uri.collection, uri.rkey);
@@ -104,7 +117,7 @@ private:
     }
     static void next_page(const std::shared_ptr<listing>& job, const std::string& cursor) {
         http::call c;
-        c.url = job->pds + "/xrpc/com.atproto.repo.listRecords" +
+        c.url = job->author.pds + "/xrpc/com.atproto.repo.listRecords" +
                 query({{"repo", job->did}, {"collection", job->collection}, {"limit", std::to_string(page)}});
         if (!cursor.empty()) c.url += "&cursor=" + http::percent_encode(cursor);
         c.within = fetch_within, c.largest_answer = largest_page;
@@ -121,7 +134,7 @@ private:
             }
             const auto next = std::string(body->text("cursor"));
             if (all->empty() || next.empty() || next == cursor || job->found.size() >= most_listed)
-                return job->tell(std::move(job->found));
+                return job->done();
             next_page(job, next);
         });
     }
@@ -129,12 +142,13 @@ private:
     repository& own_;
     identity_resolver& who_;
     http::client& client_;
+    const std::shared_ptr<prover> prover_;
 };
 
 } // namespace
 
-std::unique_ptr<record_network> make_record_network(repository& own, identity_resolver& who, http::client& client) {
-    return std::make_unique<network>(own, who, client);
+std::unique_ptr<record_network> make_record_network(repository& own, identity_resolver& who, http::client& client, const std::filesystem::path& directory) {
+    return std::make_unique<network>(own, who, client, directory);
 }
 
 // -- watching ---------------------------------------------------------------------------------------------------------

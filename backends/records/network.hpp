@@ -17,10 +17,17 @@ public:
     virtual void list(const std::string& did, const std::string& collection,
                       std::function<void(result<std::vector<stored_record>>)>) = 0;
     virtual void keys(const std::string& did, std::function<void(result<did_document>)>) = 0;
+    // The same of records that carry no signature of their own, as vouches: each is believed for a proof that the account's signed commit leads to
+    // it, not for its host's word. Also "record_not_proven", "record_list_too_large", "not_now". A network without hosts has nothing to prove.
+    virtual void list_proven(const std::string& did, const std::string& collection, std::function<void(result<std::vector<stored_record>>)> tell) {
+        list(did, collection, std::move(tell));
+    }
 };
 
-// The own repository for the own DID, the network by HTTP for others. What is given outlives it.
-std::unique_ptr<record_network> make_record_network(repository& own, identity_resolver&, http::client&);
+// The own repository for the own DID, the network by HTTP for others. What is given outlives it. Whole repositories are kept in `directory` while they
+// are verified: none is found there afterwards.
+std::unique_ptr<record_network> make_record_network(repository& own, identity_resolver&, http::client&,
+                                                    const std::filesystem::path& directory = std::filesystem::temp_directory_path());
 
 // A stream of new records from one host, in Jetstream's frames:
 //   {"did","time_us","kind":"commit","commit":{"operation":"create|update|delete","collection","rkey","cid","record"}}
@@ -50,7 +57,7 @@ std::shared_ptr<frame_shelf> make_frame_shelf();
 // The same from a host's or a relay's own stream, com.atproto.sync.subscribeRepos: many accounts, each commit verified by its signature, its blocks
 // and its proofs before anything of it is told. A commit in none of the collections is let go before its blocks are looked at. Commits of one
 // account are told in order; what an account said before (by its revision) is not told again. An account whose keys cannot be found holds up
-// nobody else; after a while its commits are dropped and counted.
+// nobody else: its commits are let go and counted, and it is said whose repository is to be read when they can be.
 class sync_watch {
 public:
     struct options {
@@ -65,7 +72,8 @@ public:
         std::function<void(const stored_record&)> record; // on one thread of its own; it may wait. `time_us` is the sequence number
         std::function<void(std::int64_t seq)> passed;      // all up to there has been told, or was nothing to tell. May be empty
         std::function<void()> gap;                         // the host has forgotten what came before: read the repositories. May be empty
-        // What this account said was let go for want of room, or its state was declared anew (#sync): read its repository. On the stream's thread. May be empty.
+        // What this account said was let go for want of room or because it could not be resolved, or its state was declared anew (#sync): read its
+        // repository. Told before the cursor is past what was let go. On the stream's thread or that of `record`. May be empty.
         std::function<void(const std::string& did)> missed;
         std::function<void(bool up, std::string why)> state;
     };

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include <souk/backends/records/handle_cache.hpp>
 #include <souk/backends/records/identity.hpp>
 #include <souk/backends/records/resolver_names.hpp>
 #include <souk/messages/at.hpp>
@@ -62,18 +63,16 @@ public:
         });
     }
     void resolve_handle(const std::string& text, teller tell) {
-        const auto lower = handle_of(text, true, true);
-        const bool local = lower && options_.local.contains(*lower);
-        const auto handle = handle_of(text, options_.development, local);
-        if (!handle) return tell(handle.error());
-        const auto name = "_atproto." + *handle;
-        // What ends in .test no server of the real DNS knows.
-        if (!options_.names || local || handle->ends_with(".test") || name.size() > longest_name) return ask_web(*handle, std::move(tell));
-        options_.names->txt(name, [self = shared_from_this(), handle = *handle, tell = std::move(tell)](const result<std::vector<std::string>>& texts) {
-            const auto did = texts ? did_in(*texts, handle) : result<std::string>(std::string());
-            if (!did) return tell(did.error());
-            // DNS has the say; where it says nothing, or nothing can be heard, the host has. The document has the last word in both.
-            did->empty() ? self->ask_web(handle, tell) : self->claimed(*did, handle, tell);
+        look_up(text, [tell = std::move(tell)](const result<did_document>& now, const std::optional<handle_cache::known>&) { tell(now); });
+    }
+    void show_handle(const std::string& text, shower tell) {
+        look_up(text, [self = shared_from_this(), text, tell = std::move(tell)](const result<did_document>& now, const std::optional<handle_cache::known>& known) {
+            if (now) return tell(shown_identity{*now, known ? known->as_of : self->options_.now(), false});
+            if (!known) return tell(now.error());
+            self->show(known->did, [text, known, tell, why = now.error()](result<shown_identity> d) {
+                if (!d || !names(d->document, text)) return tell(why);
+                tell(shown_identity{std::move(d->document), std::min(d->as_of, known->as_of), true});
+            });
         });
     }
     void forget(const std::string& did) {
@@ -171,23 +170,90 @@ private:
             self->answer(did, log ? result<found>(found{log->document, std::move(*log)}) : result<found>(log.error()));
         });
     }
-    void ask_web(const std::string& handle, teller tell) {
+    // -- handles ------------------------------------------------------------------------------------------------------------------------
+
+    using named = std::function<void(const result<did_document>& now, const std::optional<handle_cache::known>& known)>;
+    // What a handle led to just now. `final`: it is known that it leads nowhere, or not to one.
+    using leader = std::function<void(result<did_document>, bool final)>;
+
+    void look_up(const std::string& text, named tell) {
+        const auto lower = handle_of(text, true, true);
+        const bool local = lower && options_.local.contains(*lower);
+        const auto handle = handle_of(text, options_.development, local);
+        if (!handle) return tell(handle.error(), {});
+        std::unique_lock hold(guard_);
+        if (const auto known = handles_.to_act_upon(*handle, options_.now())) {
+            hold.unlock();
+            return claimed(known->did, *handle, [self = shared_from_this(), handle = *handle, known, tell = std::move(tell)](const result<did_document>& d, bool final) {
+                self->led(handle, d, final, known, tell);
+            });
+        }
+        if (const auto nowhere = handles_.miss(*handle, options_.now())) {
+            const auto known = handles_.to_show(*handle, options_.now());
+            hold.unlock();
+            return tell(*nowhere, known);
+        }
+        const auto at = handles_asked_.find(*handle);
+        const auto waiting = at == handles_asked_.end() ? 0 : at->second.size();
+        if ((at == handles_asked_.end() && handles_asked_.size() >= most_asked) || waiting >= most_waiting) {
+            hold.unlock();
+            return tell(unresolved("too many handles are being asked for"), {});
+        }
+        handles_asked_[*handle].push_back(std::move(tell));
+        hold.unlock();
+        if (waiting > 0) return;
+        ask_for(*handle, local, [self = shared_from_this(), handle = *handle](const result<did_document>& d, bool final) {
+            std::vector<named> all;
+            {
+                const std::lock_guard again(self->guard_);
+                if (auto node = self->handles_asked_.extract(handle)) all = std::move(node.mapped());
+            }
+            self->led(handle, d, final, std::nullopt, [&](const auto& now, const auto& known) {
+                for (const auto& one : all) one(now, known);
+            });
+        });
+    }
+    void led(const std::string& handle, const result<did_document>& d, bool final, std::optional<handle_cache::known> known, const named& tell) {
+        {
+            const std::lock_guard hold(guard_);
+            const auto now = options_.now();
+            if (d && !known) handles_.keep(handle, d->did, now), known = handle_cache::known{d->did, now};
+            if (!d) handles_.refuse(handle, d.error(), final, now), known = handles_.to_show(handle, now);
+        }
+        tell(d, known);
+    }
+    void ask_for(const std::string& handle, bool local, leader tell) {
+        const auto name = "_atproto." + handle;
+        // What ends in .test no server of the real DNS knows.
+        if (!options_.names || local || handle.ends_with(".test") || name.size() > longest_name) return ask_web(handle, std::move(tell));
+        options_.names->txt(name, [self = shared_from_this(), handle, tell = std::move(tell)](const result<std::vector<std::string>>& texts) {
+            const auto did = texts ? did_in(*texts, handle) : result<std::string>(std::string());
+            if (!did) return tell(did.error(), true);
+            // DNS has the say; where it says nothing, or nothing can be heard, the host has. The document has the last word in both.
+            did->empty() ? self->ask_web(handle, tell) : self->claimed(*did, handle, tell);
+        });
+    }
+    void ask_web(const std::string& handle, leader tell) {
         get("https://" + handle + "/.well-known/atproto-did", largest_did_file, most_redirects,
             [self = shared_from_this(), handle, tell = std::move(tell)](result<http::response> r) {
-                if (!r) return tell(r.error().code == not_there ? unresolved(r.error().text) : r.error());
+                if (!r && r.error().code == not_there) return tell(unresolved(r.error().text), true);
+                if (!r) return tell(r.error(), false);
                 const std::string did(one_line(r->body));
-                if (!is_did(did)) return tell(unresolved(handle + " does not name a DID"));
+                if (!is_did(did)) return tell(unresolved(handle + " does not name a DID"), true);
                 self->claimed(did, handle, tell);
             });
     }
-    void claimed(const std::string& did, const std::string& handle, const teller& tell) {
+    static bool names(const did_document& d, std::string_view handle) {
+        const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+        return std::any_of(d.handles.begin(), d.handles.end(), [&](const std::string& other) {
+            return std::equal(other.begin(), other.end(), handle.begin(), handle.end(), [&](char a, char b) { return lower(a) == lower(b); });
+        });
+    }
+    void claimed(const std::string& did, const std::string& handle, const leader& tell) {
         resolve(did, [handle, tell](result<did_document> d) {
-            const auto same = [&](const std::string& other) {
-                return std::equal(other.begin(), other.end(), handle.begin(), handle.end(), [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
-            };
-            if (d && std::none_of(d->handles.begin(), d->handles.end(), same))
-                return tell(refusal{"handle_not_claimed", d->did + " does not claim the handle " + handle});
-            tell(std::move(d));
+            if (d && !names(*d, handle)) return tell(refusal{"handle_not_claimed", d->did + " does not claim the handle " + handle}, true);
+            const bool final = !d && d.error().code != "did_unresolved";
+            tell(std::move(d), final);
         });
     }
 
@@ -271,6 +337,8 @@ private:
     std::size_t bytes_ = 0;
     std::unordered_map<std::string, miss> misses_;
     std::unordered_map<std::string, std::vector<told>> asked_;
+    handle_cache handles_;
+    std::unordered_map<std::string, std::vector<named>> handles_asked_;
 };
 
 identity_resolver::identity_resolver(http::client& c, options o) : impl_(std::make_shared<impl>(c, std::move(o))) {}
@@ -278,6 +346,7 @@ identity_resolver::~identity_resolver() = default;
 void identity_resolver::resolve(const std::string& did, teller tell) { impl_->resolve(did, std::move(tell)); }
 void identity_resolver::show(const std::string& did, shower tell) { impl_->show(did, std::move(tell)); }
 void identity_resolver::resolve_handle(const std::string& handle, teller tell) { impl_->resolve_handle(handle, std::move(tell)); }
+void identity_resolver::show_handle(const std::string& handle, shower tell) { impl_->show_handle(handle, std::move(tell)); }
 void identity_resolver::forget(const std::string& did) { impl_->forget(did); }
 
 } // namespace souk

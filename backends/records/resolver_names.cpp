@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include <souk/backends/records/resolver_names.hpp>
+#include <souk/messages/ascii.hpp>
 #include <souk/messages/at.hpp>
 
 namespace souk::internal {
@@ -18,12 +19,6 @@ bool plain(std::string_view text) { // as a path's part may be, and as a DID may
     return std::all_of(text.begin(), text.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
     });
-}
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (auto& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
 }
 
 } // namespace

@@ -124,10 +124,10 @@ private:
         auto& all = by_author_[did];
         if (all.commits.size() >= most_waiting_of_one) {
             ++count_.unresolved;
-            pass(seq);
             hold.unlock();
-            if (events_.missed) events_.missed(did);
-            return;
+            if (events_.missed) events_.missed(did); // before the cursor is past it
+            hold.lock();
+            return pass(seq);
         }
         under_way_.insert(seq), bytes_ += cost(c);
         const bool first = all.commits.empty() && !all.author;
@@ -221,7 +221,10 @@ private:
     }
     // False: not believed, for a signature by none of the author's keys.
     bool tell(const firehose::commit_event& c, const result<did_document>& author) {
-        if (!author) return note([](counters& n) { ++n.unresolved; });
+        if (!author) {
+            if (events_.missed) events_.missed(c.repo); // before the cursor is past it
+            return note([](counters& n) { ++n.unresolved; });
+        }
         if (!revisions_.is_new(c.repo, c.rev)) return note([](counters& n) { ++n.repeated; });
         const auto keys = verifiers(*author);
         firehose::verify_options how;

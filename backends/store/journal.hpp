@@ -62,6 +62,9 @@ public:
     // kind, ended ones too.
     virtual history past(std::string_view kind, const std::string& key) = 0;
     virtual std::vector<std::string> newest(std::string_view kind, std::size_t most) = 0;
+    // Streams that have ended, in the order in which they did: those of these kinds among the next `most` after `mark`, as `past` has them,
+    // visited by their whole name. The mark to go on from, the same one where there are no more; no end ever comes before it.
+    virtual std::uint64_t ended(const std::vector<std::string_view>& kinds, std::uint64_t mark, std::size_t most, const visitor&) = 0;
 };
 
 // One file, one writer thread. Everything that arrives while a transaction is syncing goes into the next one.
@@ -79,6 +82,7 @@ public:
     bool crowded() const override;
     history past(std::string_view kind, const std::string& key) override;
     std::vector<std::string> newest(std::string_view kind, std::size_t most) override;
+    std::uint64_t ended(const std::vector<std::string_view>& kinds, std::uint64_t mark, std::size_t most, const visitor&) override;
     figures so_far() const;
     // Forgets the facts that a snapshot made before `older_than` stands for, of at most so many streams, in one transaction; how many it
     // were. The room is used again by later facts: a journal grows with what is open and with what is young, and by about a kilobyte

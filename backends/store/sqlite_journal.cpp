@@ -78,7 +78,9 @@ std::unique_ptr<sqlite3, closer> open(const std::filesystem::path& file) {
                          " dropped INTEGER NOT NULL, bytes BLOB NOT NULL);"
                          // What a start reads, however much has ended; and what compaction will find.
                          "CREATE INDEX IF NOT EXISTS open_stream ON stream(name) WHERE closed = 0;"
-                         "CREATE INDEX IF NOT EXISTS to_compact ON snapshot(made) WHERE dropped < at;";
+                         "CREATE INDEX IF NOT EXISTS to_compact ON snapshot(made) WHERE dropped < at;"
+                         // Those that ended, in the order of their last facts.
+                         "CREATE INDEX IF NOT EXISTS ended_stream ON stream(newest) WHERE closed = 1;";
     if (rc != SQLITE_OK || sqlite3_exec(raw, set_up, nullptr, nullptr, nullptr) != SQLITE_OK)
         throw std::runtime_error("cannot open journal " + file.string() + ": " + (raw ? sqlite3_errmsg(raw) : "no memory"));
     statement written_by(raw, "PRAGMA user_version");
@@ -164,6 +166,17 @@ public:
         for (newest_.bind(from, to, static_cast<std::uint64_t>(most)); newest_.row();) found.push_back(newest_.bytes(0).substr(from.size()));
         return found;
     }
+    std::uint64_t ended(const std::vector<std::string_view>& kinds, std::uint64_t mark, std::size_t most, const visitor& visit) {
+        struct end { std::string name; std::uint64_t newest; };
+        std::vector<end> all;
+        for (ended_.bind(mark, static_cast<std::uint64_t>(most)); ended_.row();) all.push_back({ended_.bytes(0), ended_.number(1)});
+        for (auto& one : all) {
+            const auto kind = std::string_view(one.name).substr(0, one.name.find('/'));
+            if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) visit(one.name, past(one.name));
+            mark = one.newest;
+        }
+        return mark;
+    }
 
 private:
     history folded(std::uint64_t id) {
@@ -190,8 +203,10 @@ private:
     statement foldable_{db_.get(), "SELECT stream FROM snapshot INDEXED BY to_compact WHERE made < ? AND dropped < at LIMIT ?"};
     statement whole_{db_.get(), "SELECT last, newest, at, dropped FROM stream JOIN snapshot ON snapshot.stream = stream.id WHERE stream.id = ?"};
     statement before_{db_.get(), "SELECT before FROM event WHERE id = ?"};
-    statement drop_{db_.get(), "DELETE FROM event WHERE id = ?"};
+    // Never the last of all: its number would be given to another, and who reads on from an end that he has seen would miss that one.
+    statement drop_{db_.get(), "DELETE FROM event WHERE id = ? AND id < (SELECT max(id) FROM event)"};
     statement dropped_{db_.get(), "UPDATE snapshot SET dropped = at WHERE stream = ?"};
+    statement ended_{db_.get(), "SELECT name, newest FROM stream INDEXED BY ended_stream WHERE closed = 1 AND newest > ? ORDER BY newest LIMIT ?"};
     statement newest_{db_.get(), "SELECT name FROM stream WHERE name >= ? AND name < ? ORDER BY id DESC LIMIT ?"};
 };
 
@@ -231,6 +246,12 @@ std::vector<std::string> sqlite_journal::newest(std::string_view kind, std::size
     const std::lock_guard hold(connection_);
     if (!sound_) throw std::runtime_error("the journal failed to write: only a new process may read it");
     return db_->newest(kind, most);
+}
+
+std::uint64_t sqlite_journal::ended(const std::vector<std::string_view>& kinds, std::uint64_t mark, std::size_t most, const visitor& visit) {
+    const std::lock_guard hold(connection_);
+    if (!sound_) throw std::runtime_error("the journal failed to write: only a new process may read it");
+    return db_->ended(kinds, mark, most, visit);
 }
 
 std::size_t sqlite_journal::compact(instant older_than, std::size_t most) {

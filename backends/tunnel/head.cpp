@@ -5,19 +5,14 @@
 
 #include <boost/beast/http/rfc7230.hpp>
 
+#include <souk/messages/ascii.hpp>
+
 namespace souk::tunnel {
 
 namespace {
 
 using http::field;
 namespace beast = boost::beast;
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (auto& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
 
 // Fields that belong to one connection, that the broker writes itself, or that a visitor could lie with.
 bool dropped(field name, std::string_view text) {

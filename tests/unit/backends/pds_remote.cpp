@@ -5,6 +5,7 @@
 #include <set>
 
 #include <souk/backends/http/server.hpp>
+#include <souk/backends/pds/password_session.hpp>
 #include <souk/backends/pds/remote_repository.hpp>
 #include <souk/backends/records/network.hpp>
 #include <souk/messages/json.hpp>
@@ -135,7 +136,7 @@ struct guest {
     explicit guest(host& h) : at(h) { open(); }
     instant now() const { return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now()) + std::chrono::milliseconds(skip_ms); }
     std::unique_ptr<pds::session> session() {
-        return std::make_unique<pds::session>(web, pds::account{at.url(), "alice.example", at.did, [this] { return result<crypto::secret>(crypto::secret(password)); }}, *tokens, [this] { return now(); });
+        return std::make_unique<pds::password_session>(web, pds::account{at.url(), "alice.example", at.did, [this] { return result<crypto::secret>(crypto::secret(password)); }}, *tokens, [this] { return now(); });
     }
     void open() {
         pds::remote_options o;
@@ -333,7 +334,7 @@ TEST_CASE("an account of another DID is not written to") {
     guest g(h);
     g.own.reset();
     auto file = make_kept_file(g.home / "other");
-    pds::session s(g.web, {h.url(), "alice.example", "did:web:eve.example", [&] { return result<crypto::secret>(crypto::secret(h.password)); }}, *file, [&] { return g.now(); });
+    pds::password_session s(g.web, {h.url(), "alice.example", "did:web:eve.example", [&] { return result<crypto::secret>(crypto::secret(h.password)); }}, *file, [&] { return g.now(); });
     CHECK(s.log_in().error().code == "pds_login");
 }
 

@@ -47,7 +47,7 @@ struct market {
     }
     look_up_answer look_up(const x402::authorization& a) const {
         inbox<look_up_answer> told;
-        ledger->look_up(a.from, a.nonce, [&](look_up_answer l) { told.put(std::move(l)); });
+        ledger->look_up(a, [&](look_up_answer l) { told.put(std::move(l)); });
         return told.take();
     }
     amount balance(const wallet& w) const {
@@ -93,6 +93,28 @@ TEST_CASE("a signed payment moves once; sent again it is the same transaction, a
     CHECK(found.as_of == instant(std::chrono::seconds(m.seconds.load())));
     CHECK(m.balance(m.bob) == 60'000);
     CHECK(m.ledger->supply() == 1'000'000);
+}
+
+// Alice signs one nonce twice, pays herself with it, and brings Bob the other one.
+TEST_CASE("a nonce that was spent on another transfer has paid nobody else") {
+    market m;
+    REQUIRE(m.ledger->fund(m.alice.address, 100'000, "demo"));
+    const auto to_bob = m.of("60000");
+    auto to_herself = to_bob;
+    to_herself.to = m.alice.address;
+    CHECK(m.settle(m.sign(to_herself, m.alice)).how == moved::yes);
+    const auto refused = m.settle(m.sign(to_bob, m.alice));
+    CHECK(refused.how == moved::no);
+    CHECK(refused.why.code == "invalid_exact_evm_nonce_already_used");
+    CHECK(m.look_up(to_bob).how == moved::no);
+    CHECK(m.look_up(to_bob).spent);
+    CHECK(m.look_up(to_herself).how == moved::yes);
+    auto less = to_herself;
+    less.value = "1";
+    CHECK(m.look_up(less).spent);
+    less.to.clear(), less.value.clear(); // whoever asks for any transfer of this nonce
+    CHECK(m.look_up(less).how == moved::yes);
+    CHECK(m.balance(m.bob) == 0);
 }
 
 TEST_CASE("wrong signer, reused, expired, not yet valid, too much: each refused with the official code, and nothing moves") {

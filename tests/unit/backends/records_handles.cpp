@@ -2,6 +2,7 @@
 #include "identity_support.hpp"
 
 #include <souk/backends/records/dns.hpp>
+#include <souk/backends/records/handle_cache.hpp>
 #include <souk/backends/records/resolver_names.hpp>
 
 using namespace souk;
@@ -122,6 +123,7 @@ TEST_CASE("a handle counts when the DID claims it in turn") {
     CHECK(code_of(n.handle("plc.example")) == "did_unresolved");
     CHECK(code_of(n.handle("not a handle")) == "bad_handle");
     CHECK(n.dns.asked.empty()); // the operator answers for these names
+    n.r.ms += 5'000;
     n.r.net.serve("plc.example/.well-known/atproto-did", "<html>");
     CHECK(code_of(n.handle("plc.example")) == "did_unresolved");
 }
@@ -134,8 +136,10 @@ TEST_CASE("DNS has the say over the host, the document over both") {
     texts = std::vector<std::string>{"v=spf1 -all", "did=did:web:alice.example", "did=nonsense"};
     CHECK(n.handle("name.souk.dev")->did == "did:web:alice.example");
     CHECK(n.handle("NAME.souk.dev")->did == "did:web:alice.example");
+    n.r.ms += 301'000;
     texts = std::vector<std::string>{"did=did:web:alice.example", "did=did:web:alice.example"};
     CHECK(n.handle("name.souk.dev"));
+    n.r.ms += 301'000;
     texts = std::vector<std::string>{"did=did:web:alice.example", "did=did:web:bob.example"};
     CHECK(code_of(n.handle("name.souk.dev")) == "handle_ambiguous");
     n.claim("did:web:alice.example", n.alice, {"at://other.souk.dev"});
@@ -154,10 +158,102 @@ TEST_CASE("where DNS says nothing, or cannot be heard, the host is asked") {
     identity_resolver who(client, o);
     for (const bool heard : {true, false}) {
         n.dns.answers["_atproto.name.souk.dev"] = heard ? result<std::vector<std::string>>(std::vector<std::string>{"hello"}) : result<std::vector<std::string>>(refusal{"dns_unreachable", ""});
+        n.r.ms += 5'000;
         const auto got = resolving::handle(who, "name.souk.dev");
         CHECK(code_of(got) == "did_unresolved");
         CHECK(got.error().text.find("https://name.souk.dev/.well-known/atproto-did") == 0);
     }
+}
+
+TEST_CASE("where a handle led is remembered for a while, that it led nowhere for a moment") {
+    naming n;
+    const std::string page = "alice.test/.well-known/atproto-did";
+    const auto asked = [&] { return n.r.net.asked.exchange(0); };
+    CHECK(code_of(n.handle("alice.test")) == "did_unresolved");
+    n.r.net.serve(page, "did:web:alice.example");
+    (void)asked();
+    CHECK(code_of(n.handle("alice.test")) == "did_unresolved"); // as a moment ago
+    CHECK(asked() == 0);
+    n.r.ms += 5'000;
+    CHECK(n.handle("alice.test")->did == "did:web:alice.example");
+    CHECK(asked() == 2); // the name, the document
+    CHECK(n.handle("ALICE.test")->did == "did:web:alice.example");
+    CHECK(asked() == 0);
+    n.r.net.serve(page, "did:web:bob.example");
+    CHECK(n.handle("alice.test")->did == "did:web:alice.example");
+    n.r.ms += 300'000;
+    CHECK(n.handle("alice.test")->did == "did:web:bob.example"); // both documents name it: its host has the say
+}
+
+TEST_CASE("a remembered handle counts no longer than its document names it") {
+    naming n;
+    n.r.net.serve("alice.test/.well-known/atproto-did", "did:web:alice.example");
+    CHECK(n.handle("alice.test"));
+    n.r.ms += 200'000; // the name is still fresh, the document is looked at again
+    n.claim("did:web:alice.example", n.alice, {"at://other.test"});
+    n.who->forget("did:web:alice.example");
+    CHECK(code_of(n.handle("alice.test")) == "handle_not_claimed");
+    n.claim("did:web:alice.example", n.alice, {"at://alice.test"});
+    n.r.ms += 5'000;
+    n.who->forget("did:web:alice.example");
+    CHECK(n.handle("alice.test")); // asked for anew
+}
+
+TEST_CASE("a handle is shown for a day where nobody can say, as of when it was verified; not where somebody can") {
+    naming n;
+    const std::string page = "alice.test/.well-known/atproto-did";
+    const auto show = [&] {
+        inbox<result<shown_identity>> told;
+        n.who->show_handle("alice.test", [&](auto r) { told.put(std::move(r)); });
+        return told.take();
+    };
+    n.r.net.serve(page, "did:web:alice.example");
+    const auto first = show();
+    REQUIRE(first);
+    CHECK(!first->stale);
+    const auto as_of = first->as_of;
+    n.r.ms += 3'600'000;
+    n.r.net.serve(page, "", 503);
+    CHECK(code_of(n.handle("alice.test")) == "did_unresolved"); // never acted upon
+    const auto later = show();
+    REQUIRE(later);
+    CHECK(later->stale);
+    CHECK(later->as_of == as_of);
+    CHECK(later->document.did == "did:web:alice.example");
+    n.r.ms += 82'800'000;
+    CHECK(code_of(show()) == "did_unresolved");
+
+    n.r.net.serve(page, "did:web:alice.example");
+    n.r.ms += 5'000;
+    CHECK(show());
+    n.r.ms += 300'000;
+    n.claim("did:web:alice.example", n.alice, {"at://other.test"}); // she gave it up, and its host still says that it is hers
+    CHECK(code_of(show()) == "handle_not_claimed");
+    n.r.net.serve(page, "", 503);
+    n.r.ms += 5'000;
+    CHECK(code_of(show()) == "did_unresolved"); // what is known to be over is not shown again
+
+    n.claim("did:web:alice.example", n.alice, {"at://alice.test"});
+    n.r.net.serve(page, "did:web:alice.example");
+    n.r.ms += 300'000;
+    CHECK(show());
+    n.r.net.serve(page, "", 404); // the host is there, and names nobody
+    n.r.ms += 300'000;
+    CHECK(code_of(show()) == "did_unresolved");
+}
+
+TEST_CASE("the room for handles has a bound, and nonsense displaces nobody") {
+    internal::handle_cache all;
+    const instant now{std::chrono::hours{500'000}};
+    const auto name = [](std::size_t i) { return "n" + std::to_string(i) + ".test"; };
+    all.keep("first.test", "did:web:a.example", now);
+    for (std::size_t i = 0; i < 3 * internal::handle_cache::most_misses; ++i) all.refuse(name(i), {"did_unresolved", ""}, true, now);
+    CHECK(all.to_act_upon("first.test", now));
+    CHECK_FALSE(all.miss(name(0), now));
+    for (std::size_t i = 0; i < internal::handle_cache::most_known; ++i) all.keep(name(i), "did:web:a.example", now);
+    CHECK_FALSE(all.to_act_upon("first.test", now)); // the one verified longest ago
+    CHECK(all.to_act_upon(name(0), now));
+    CHECK_FALSE(all.to_act_upon(name(0), now - std::chrono::seconds{1})); // of before it was verified: the clock was set back
 }
 
 TEST_CASE("nobody has a handle below the names that are nobody's") {

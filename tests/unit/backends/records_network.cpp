@@ -469,6 +469,27 @@ TEST_CASE("a stream whose commits are signed by another key than the author's te
     CHECK(told.size() == 0);
 }
 
+TEST_CASE("an author who cannot be resolved just now is named before the cursor is past what he said") {
+    node bob;
+    bob.lie = [&](const http::request& r) -> std::optional<http::response> { // the directory is away
+        return r.path.starts_with("/did:plc:") ? std::optional(http::response{503, {}, ""}) : std::nullopt;
+    };
+    http::client client{local()};
+    identity_resolver resolver{client, {bob.url(), {}}};
+    inbox<std::string> told;
+    std::atomic<std::int64_t> passed{0};
+    sync_watch::events e;
+    e.record = [&](const stored_record& r) { told.put(r.uri.rkey); };
+    e.missed = [&](const std::string& did) { told.put(did + (passed > 0 ? " too late" : "")); };
+    e.passed = [&](std::int64_t seq) { passed = seq; };
+    REQUIRE(bob.own->create(notes, "k", note("1")));
+    const sync_watch watch(local(), sync_watch::options{bob.url(), {notes}, 1}, resolver, std::move(e));
+    CHECK(told.take() == bob.own->did());
+    CHECK(soon([&] { return watch.so_far().unresolved == 1; }));
+    for (int i = 0; i < 70; ++i) REQUIRE(bob.own->create("com.example.unwanted", "", note("x")));
+    CHECK(soon([&] { return passed > 0; }));
+}
+
 TEST_CASE("a host that declares an account's state anew says whose repository is to be read, and one that has forgotten says so") {
     http::handler h;
     h.answer = [](http::request, http::responder tell) { tell({404, {}, ""}); };

@@ -18,11 +18,13 @@ struct fake_directory {
     unsigned refuses = 0; // with this status
     value::list log;
     unsigned asked = 0, told = 0;
+    std::function<void(const value&)> heard; // what is told, as it arrives and before it is answered
 
     http::fetcher fetch() {
         return [this](http::call c, std::function<void(result<http::response>)> tell) {
             const bool post = c.method == "POST";
             ++(post ? told : asked);
+            if (post && heard) heard(from_json(c.body).value());
             if (now_is == trouble::down || (post && now_is == trouble::deaf)) return tell(refusal{"http_unreachable", "no route"});
             if (post && refuses) return tell(http::response{refuses, {}, "no"});
             if (post && now_is == trouble::forgetful) return tell(http::response{200, {}, "OK"});
@@ -136,6 +138,38 @@ TEST_CASE("whatever answer is lost, and whenever it is killed, the directory has
                 CHECK(h.net.count() == 2);
                 CHECK(h.net.told <= 3);
             }
+}
+
+TEST_CASE("an operation is on the disk before the directory hears of it, and one whose answer a crash took is not told again") {
+    house h;
+    unsigned killed = 0;
+    h.net.heard = [&](const value& operation) {
+        const auto kept = plc::read_history(h.account->own().did, from_json(tls::read_file(h.home / "plc.json")).value()).value();
+        const auto all = kept.operations();
+        CHECK(std::find(all.begin(), all.end(), operation) != all.end()); // the intent, before the effect
+        REQUIRE(h.net.take(operation));
+        throw std::runtime_error("killed"); // it has been heard: the answer comes to nobody
+    };
+    const auto tick_and_die = [&] {
+        try {
+            h.after(1s);
+        } catch (const std::runtime_error&) {
+            ++killed;
+            h.restart();
+        }
+    };
+    for (int i = 0; i < 8; ++i) tick_and_die();
+    CHECK(killed == 1);
+    CHECK(h.account->look().how == standing::agrees);
+    h.says.handle = "alice.new.example";
+    h.restart();
+    h.says.services["pdr_temp_market"] = {"PDRTempMarket", "https://market.example"};
+    h.restart(); // two more to tell
+    for (int i = 0; i < 20; ++i) tick_and_die();
+    CHECK(killed == 3);
+    CHECK(h.net.told == 3); // each once
+    CHECK(h.net.count() == 3);
+    CHECK(h.account->look().how == standing::agrees);
 }
 
 TEST_CASE("a directory that is silent or refuses is asked less and less often") {

@@ -188,4 +188,36 @@ TEST_CASE("a journal says when too much waits to be written") {
     CHECK(told == sqlite_journal::most_waiting); // and what was taken is written
 }
 
+TEST_CASE("who reads on from the last end that he saw misses none, whatever was compacted meanwhile") {
+    const directory home;
+    sqlite_journal log(home / "journal.db");
+    std::vector<std::string> seen;
+    const auto read_on = [&](std::uint64_t mark, std::size_t most) {
+        seen.clear();
+        return log.ended({"lease", "payment"}, mark, most, [&](std::string name, const history& h) { seen.push_back(name + '=' + text_of(h)); });
+    };
+    CHECK(read_on(0, 10) == 0);
+    kept(log, facts("lease/a", 0, {"1"}));
+    kept(log, with_snapshot(facts("machine/m", 0, {"1"}), "1", true));
+    kept(log, with_snapshot(facts("payment/b", 0, {"1"}), "1", true));
+    kept(log, with_snapshot(facts("lease/a", 1, {"2"}), "12", true));
+    kept(log, facts("lease/open", 0, {"1"}));
+    auto mark = read_on(0, 2); // one of them of a kind that nobody asked for
+    CHECK(seen == std::vector<std::string>{"payment/b= 1"});
+    mark = read_on(mark, 10);
+    CHECK(seen == std::vector<std::string>{"lease/a= 1 2"});
+    CHECK(read_on(mark, 10) == mark);
+    CHECK(seen.empty());
+    // All facts of all that ended are dropped, the last one of the whole journal with them but for its number: the next has another.
+    kept(log, with_snapshot(facts("lease/open", 1, {"2"}), "12", true));
+    mark = read_on(mark, 10);
+    while (log.compact(long_ago + 1h) > 0) {}
+    kept(log, with_snapshot(facts("lease/next", 0, {"1"}), "1", true));
+    CHECK(read_on(mark, 10) > mark);
+    CHECK(seen == std::vector<std::string>{"lease/next= 1"});
+    CHECK(read_on(0, 10) > 0);
+    CHECK(seen.size() == 4);
+    CHECK(seen[0] == "payment/b=1"); // what is left of it is its last state
+}
+
 } // TEST_SUITE
