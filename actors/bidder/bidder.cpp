@@ -4,8 +4,10 @@
 #include <map>
 #include <utility>
 
-#include <souk/actors/common/turn.hpp>
+#include <souk/actors/book/bookkeeper.hpp>
+#include <souk/actors/common/taken_up.hpp>
 #include <souk/actors/common/verified.hpp>
+#include <souk/actors/payments/payment.hpp>
 #include <souk/backends/compute/backend.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/rbac.hpp>
@@ -106,13 +108,21 @@ struct bidder_state {
     bidder_state(handle::pointer self, bidder_options options, bidder_roles roles, journal& log, record_network& net, performer<lease>& world)
         : self_(self), options_(std::move(options)), roles_(std::move(roles)), log_(log), net_(net) {
         const auto me = handle{self};
-        footing<lease> on{&log, &world, options_.now, [me](const std::string& key, const lease::state& s, const auto&) { tell(me, lease_changed{key, s}); }, {}, options_.trouble};
+        footing<lease> on{&log, &world, options_.now, [me, books = options_.books](const std::string& key, const lease::state& s, const std::vector<lease::event>& events) {
+            if (books) books->changed(key, s, events);
+            tell(me, lease_changed{key, s});
+        }, {}, options_.trouble};
         all_.emplace(self->home_system(), options_.shards, std::move(on));
     }
 
     handle::behavior_type make_behavior() {
         return {
-            [this](const record_note& n) { seen(n); },
+            [this](const record_note& n) -> caf::result<void> {
+                if (!n.brought_by) return seen(n, nullptr), caf::result<void>{};
+                auto promise = self_->template make_response_promise<void>();
+                seen(n, answer_when_dropped(promise, handle{self_}));
+                return promise;
+            },
             [this](const paid_request& r) -> caf::result<paid_answer> {
                 auto promise = self_->template make_response_promise<paid_answer>();
                 visit v{r, promise, options_.now() + options_.answer_within, false, {}};
@@ -151,52 +161,60 @@ private:
 
     // -- what others publish ---------------------------------------------------------------------------------------------
     // Only the author's identity says whether a record is his; while that cannot be looked up, the note waits.
-    void seen(const record_note& n, unsigned looks = 0) {
+    void seen(const record_note& n, taken_up taken, unsigned looks = 0) {
         const auto uri = at_uri::parse(n.uri);
         if (!uri || uri->did == options_.did) return;
         const auto what = speech_of(uri->collection);
         if (what != speech::request && what != speech::accept && uri->collection != cce::nsid && uri->collection != market::event::nsid) return;
-        const auto again = [this, n, looks](const refusal& why) {
+        const auto again = [this, n, taken, looks](const refusal& why) {
             if (!is_passing(why) || looks >= most_looks || waiting_notes_ >= most_waiting_notes) return;
             ++waiting_notes_;
-            send_after(*self_, handle{self_}, look_again_in(looks), turn{[this, n, looks] { --waiting_notes_, seen(n, looks + 1); }});
+            send_after(*self_, handle{self_}, look_again_in(looks), turn{[this, n, taken, looks] { --waiting_notes_, seen(n, taken, looks + 1); }});
         };
-        verify_note(net_, n, home([this, again](result<verified_record> r) {
+        verify_note(net_, n, home([this, again, taken, brought_by = n.brought_by](result<verified_record> r) {
             if (!r) return again(r.error());
             if (r->uri.collection == market::event::nsid && !lease_of(*r)) return; // nothing is fetched for others' contracts
-            gather_parts(net_, std::move(*r), home([this, again](result<verified_record> whole) {
+            gather_parts(net_, std::move(*r), home([this, again, taken, brought_by](result<verified_record> whole) {
                 if (!whole) return again(whole.error());
-                judge(*whole);
+                judge(*whole, brought_by, taken);
             }));
         }));
     }
-    void judge(const verified_record& r) {
-        if (is_said_in(r.uri.collection, speech::request)) consider(r);
+    void judge(const verified_record& r, const std::optional<std::string>& brought_by, const taken_up& taken) {
+        if (is_said_in(r.uri.collection, speech::request)) consider(r, brought_by == r.uri.did, taken);
         else if (is_said_in(r.uri.collection, speech::accept)) accept(r, {});
-        else if (r.uri.collection == cce::nsid) obey(r);
+        else if (r.uri.collection == cce::nsid) obey(r, taken);
         else obey_event(r);
     }
 
-    void consider(const verified_record& r, unsigned looks = 0) {
+    // `sent`: its author called, and may read no stream of ours; where her generation names no service for bids, it is her identity's.
+    void consider(const verified_record& r, bool sent, const taken_up& taken, unsigned looks = 0) {
         const auto asked = read_request(r.uri.collection, r.content, r.parts);
         if (!asked) return;
         auto terms = terms_for(options_, r.ref, r.uri.did, *asked);
         if (!terms) return; // not for us: an expired, malformed or outsized request is simply not bid on
-        if (!roles_.policy) return all_->submit(terms->key, lease::consider{*terms});
+        if (sent && terms->answer_to.empty()) terms->answer_to = r.uri.did + '#' + service::market_id;
+        if (!roles_.policy) return submit(terms->key, lease::consider{*terms}, taken);
         policy_question q;
         q.perspective = "bidder", q.subject = r.uri.did, q.rfp_uri = r.ref.uri, q.rfp_cid = r.ref.cid, q.price = terms->for_slice, q.slice = terms->slice;
         q.wanted = terms->location, q.offered = options_.location, q.expires = terms->open_until, q.rules = options_.rules;
-        request(*self_, roles_.policy, 15s, std::move(q)).then([this, r, looks, t = std::move(*terms)](const policy_verdict& v) {
-            if (v.allowed) all_->submit(t.key, lease::consider{t});
-            else if (v.wait) consider_later(r, looks);
-        }, [this, r, looks](const caf::error&) { consider_later(r, looks); });
+        request(*self_, roles_.policy, 15s, std::move(q)).then([this, r, sent, taken, looks, t = std::move(*terms)](const policy_verdict& v) {
+            if (v.allowed) submit(t.key, lease::consider{t}, taken);
+            else if (v.wait) consider_later(r, sent, taken, looks);
+        }, [this, r, sent, taken, looks](const caf::error&) { consider_later(r, sent, taken, looks); });
+    }
+
+    // Who waits for it hears when it is durable, or refused.
+    void submit(const std::string& key, lease::command what, const taken_up& taken) {
+        if (!taken) return all_->submit(key, std::move(what));
+        all_->submit(key, std::move(what), [taken](const result<answer>&) {});
     }
 
     // Whether that buyer may be served cannot be told now: neither a yes nor a no.
-    void consider_later(const verified_record& r, unsigned looks) {
+    void consider_later(const verified_record& r, bool sent, const taken_up& taken, unsigned looks) {
         if (looks >= most_looks || waiting_notes_ >= most_waiting_notes) return;
         ++waiting_notes_;
-        send_after(*self_, handle{self_}, look_again_in(looks), turn{[this, r, looks] { --waiting_notes_, consider(r, looks + 1); }});
+        send_after(*self_, handle{self_}, look_again_in(looks), turn{[this, r, sent, taken, looks] { --waiting_notes_, consider(r, sent, taken, looks + 1); }});
     }
 
     // `visiting`: who waits for this, if anyone.
@@ -244,12 +262,12 @@ private:
         }));
     }
 
-    void obey(const verified_record& r) {
+    void obey(const verified_record& r, const taken_up& taken) {
         const auto e = from_record<cce>(r.content);
         if (!e || e->kind != "stop") return;
         const auto known = by_accept_.find(e->accept.record.cid);
         if (known == by_accept_.end()) return;
-        all_->submit(known->second, lease::stop{r.uri.did, e->accept.record.cid, e->reason.value_or("stopped by the tenant")});
+        submit(known->second, lease::stop{r.uri.did, e->accept.record.cid, e->reason.value_or("stopped by the tenant")}, taken);
     }
 
     // The later generations' order: an event by the tenant whose payload is the machine's end.
@@ -279,9 +297,10 @@ private:
     }
 
     void say(const std::string& key, const lease::state& s, visit v) {
+        if (const auto why = misnamed(key, s, v)) return v.promise.deliver(answer_of(why->code == "bad_payment_identifier" ? 400 : 409, *why)), void();
         switch (s.at) {
         case phase::taken: return v.paid ? unpaid(s, std::move(v), refusal_of(s)) : pay_or_offer(key, s, std::move(v));
-        case phase::collecting: return pay_or_wait(key, s, std::move(v));
+        case phase::collecting: return pay_or_wait(key, std::move(v));
         case phase::launching:
         case phase::receipting:
             if (v.asked.async && (v.asked.payment || v.asked.payment_v1)) return v.promise.deliver(pending(s)), void(); // it came to pay, and has
@@ -326,6 +345,7 @@ private:
         x402::settlement done;
         done.success = true, done.transaction = s.transaction, done.network = rail_ ? rail_->network : "", done.payer = s.accept.payer;
         a.head["payment-response"] = x402::to_header(done);
+        if (const auto v1 = x402::v1_name(done.network)) done.network = *v1, a.head["x-payment-response"] = x402::to_header(done);
         a.head["cache-control"] = "private";
     }
 
@@ -335,6 +355,7 @@ private:
         r.maxTimeoutSeconds = 300;
         value::map extra;
         extra["name"] = rail.token_name, extra["version"] = rail.token_version, extra["paymentFlow"] = "upfront";
+        extra["expiresAt"] = to_datetime(s.pay_until); // of this price: the contract is over then, unless it is paid
         r.extra = value(std::move(extra));
         return r;
     }
@@ -344,6 +365,7 @@ private:
             need.error = why.code == "payment_required" ? why.text : why.code;
             need.resource = {w.asked.resource, "Compute contract " + s.accept.ref.uri, "application/json"};
             need.accepts.push_back(offer(s, *rail_));
+            need.extensions = x402::identifier_offered();
             paid_answer a{402, {{"content-type", "application/json"}, {"cache-control", "no-store"}}, to_json(x402::v1_body(need))};
             a.head["payment-required"] = x402::to_header(need);
             if (w.asked.payment || w.asked.payment_v1) {
@@ -359,24 +381,57 @@ private:
         with_rail(std::move(v), [this, key, s](visit w) {
             auto p = read_payment(w.asked, offer(s, *rail_));
             if (!p) return unpaid(s, std::move(w), p.error());
-            if (const auto payer = x402::check_exact(*p, offer(s, *rail_), options_.now()); !payer) return unpaid(s, std::move(w), payer.error());
+            const auto offered = offer(s, *rail_);
+            if (!x402::matches(p->accepted, offered)) return unpaid(s, std::move(w), {"invalid_payment_requirements", "No matching payment requirements"});
+            // Nobody signs the resource; who names another one is paying for that.
+            if (p->resource && p->resource->url != w.asked.resource) return unpaid(s, std::move(w), {"payment_for_another_resource", "it pays for " + p->resource->url});
+            const auto identifier = x402::identifier_of(*p);
             p->resource.reset(), p->extensions.reset(); // what is kept is what was signed, and what for
-            request(*self_, all_->shard(key), 20s, order<lease>{key, lease::pay{encode_described(*p)}})
+            const octets kept = encode_described(*p);
+            // Judged before the lease knows of it: what cannot be paid with does not keep the one who can pay out.
+            request(*self_, roles_.payments, 20s, judge_payment{kept, encode_described(offered)})
                 .then(
-                    [this, key, s, w](const answer& a) mutable {
-                        if (a.refused) return unpaid(s, std::move(w), *a.refused);
-                        w.paid = true;
-                        wait(key, std::move(w));
+                    [this, key, s, w, pay = lease::pay{kept, identifier ? *identifier : std::string()}](const payment_judged& j) mutable {
+                        if (j.refused && j.refused->code == "rail_unknown") return w.promise.deliver(answer_of(503, refusal{"not_now", j.refused->text})), void();
+                        if (j.refused && !may_have_moved(*j.refused)) return unpaid(s, std::move(w), *j.refused);
+                        take_payment(key, s, std::move(w), std::move(pay));
                     },
-                    [w](const caf::error&) mutable { w.promise.deliver(answer_of(503, refusal{"not_now", "try again"})); });
+                    [w](const caf::error&) mutable { w.promise.deliver(answer_of(503, refusal{"not_now", "the payment verifier cannot be reached"})); });
         });
     }
-    // Settling. The one whose authorisation it is waits; a stranger is told that it is taken.
-    void pay_or_wait(const std::string& key, const lease::state& s, visit v) {
+    // Used or expired, and rightly signed: somebody may have brought it to the rail before us, and then it is paid. The rail knows.
+    static bool may_have_moved(const refusal& why) {
+        return why.code == "invalid_exact_evm_nonce_already_used" || why.code == "invalid_exact_evm_payload_authorization_valid_before";
+    }
+    void take_payment(const std::string& key, const lease::state& s, visit v, lease::pay what) {
+        request(*self_, all_->shard(key), 20s, order<lease>{key, std::move(what)})
+            .then(
+                [this, key, s, v](const answer& a) mutable {
+                    if (a.refused) return unpaid(s, std::move(v), *a.refused);
+                    v.paid = true;
+                    wait(key, std::move(v));
+                },
+                [v](const caf::error&) mutable { v.promise.deliver(answer_of(503, refusal{"not_now", "try again"})); });
+    }
+    // Settling. Who brought a payment waits for what comes of the one that was taken; who brought none is told that one was.
+    void pay_or_wait(const std::string& key, visit v) {
         if (!v.asked.payment && !v.asked.payment_v1) return v.promise.deliver(answer_of(409, refusal{"payment_under_way", "this accept is being paid"})), void();
-        (void)s;
         v.paid = true;
         wait(key, std::move(v));
+    }
+    // An identifier stands for one payment: those two again are answered as they were, whatever else bears its name is refused.
+    std::optional<refusal> misnamed(const std::string& key, const lease::state& s, const visit& v) const {
+        if (!v.asked.payment || v.paid) return std::nullopt;
+        const auto p = x402::from_header<x402::payment>(*v.asked.payment);
+        if (!p) return std::nullopt; // whoever takes it says why not
+        const auto identifier = x402::identifier_of(*p);
+        if (!identifier) return identifier.error();
+        const auto known = by_identifier_.find(*identifier);
+        if (known == by_identifier_.end()) return std::nullopt;
+        auto taken = s.payment_key;
+        if (const auto under_way = decode_described<x402::payment>(s.payment.data)) taken = payment::key_of(under_way->payload.authorization);
+        if (known->second == key && payment::key_of(p->payload.authorization) == taken) return std::nullopt;
+        return refusal{"payment_identifier_conflict", "this identifier stands for another payment"};
     }
     static result<x402::payment> read_payment(const paid_request& r, const x402::requirements& offered) {
         if (r.payment) return x402::from_header<x402::payment>(*r.payment);
@@ -418,20 +473,37 @@ private:
         body["status"] = "provisioning", body["message"] = "paid, or being settled; ask again for the receipt";
         auto a = answer_of(202, std::move(body));
         a.head["retry-after"] = "2";
-        if (!s.transaction.empty()) add_settlement(a, s);
+        if (!s.transaction.empty()) {
+            add_settlement(a, s);
+        } else if (s.at == phase::collecting) { // it may have moved already: never a 402, on which a correct payer would sign again
+            x402::settlement doubted;
+            doubted.network = rail_ ? rail_->network : "", doubted.payer = s.accept.payer;
+            doubted.errorReason = "settlement_pending", doubted.errorMessage = "it is on its way; ask again with the same payment";
+            a.head["payment-response"] = x402::to_header(doubted);
+        }
         return a;
     }
 
     void changed(const std::string& key, const lease::state& s) {
         if (lease::accepted(s)) by_accept_[s.accept.ref.cid] = key;
+        identify(key, s.identifier);
         if (lease::is_final(s)) forget_in_time(s);
         tell_waiting(key, s);
+    }
+    void identify(const std::string& key, const std::string& identifier) {
+        const auto was = named_.find(key);
+        if (was == named_.end() ? identifier.empty() : was->second == identifier) return;
+        if (was != named_.end()) by_identifier_.erase(was->second), named_.erase(was);
+        if (identifier.empty() || !by_identifier_.try_emplace(identifier, key).second) return;
+        named_.emplace(key, identifier);
     }
     // Who asks for one that ended long ago waits for its accept to be fetched again.
     void forget_in_time(const lease::state& s) {
         if (!lease::accepted(s)) return;
         ended_.push_back(s.accept.ref.cid);
-        if (ended_.size() > most_ended) by_accept_.erase(ended_.front()), ended_.pop_front();
+        if (ended_.size() <= most_ended) return;
+        if (const auto oldest = by_accept_.find(ended_.front()); oldest != by_accept_.end()) identify(oldest->second, {}), by_accept_.erase(oldest);
+        ended_.pop_front();
     }
     void tell_waiting(const std::string& key, const lease::state& s) {
         if (s.at == phase::collecting || s.at == phase::reserving || s.at == phase::bidding) return; // nothing to say yet
@@ -493,6 +565,7 @@ private:
     record_network& net_;
     std::optional<entities<lease>> all_;
     std::map<std::string, std::string> by_accept_; // CID of the accept -> key
+    std::map<std::string, std::string> by_identifier_, named_; // of payments -> key, and back
     static constexpr std::size_t most_ended = 10'000;
     std::deque<std::string> ended_; // the accepts in `by_accept_` whose leases are over
     std::multimap<std::string, std::pair<std::uint64_t, visit>> waiting_;

@@ -7,6 +7,8 @@
 
 namespace souk {
 
+class bookkeeper;
+
 struct bidder_options {
     std::string did;
     std::string door;                    // of this node, "https://host:port": the paid URL's base
@@ -24,6 +26,7 @@ struct bidder_options {
     std::function<instant()> now;
     std::size_t shards = 2;
     on_trouble trouble; // of effects that did not come off; may be empty
+    std::shared_ptr<bookkeeper> books; // told who is behind a contract; may be empty
     service::ports calls; // to requests' submitBid; without a key none are made
 };
 
@@ -48,6 +51,7 @@ public:
     lease_world(caf::actor_system& sys, bidder_options options, bidder_roles roles) : sys_(sys), options_(std::move(options)), roles_(std::move(roles)) {}
     void perform(const lease::reserve&, reply_to<lease::reserve>) override;
     void perform(const lease::publish_bid&, reply_to<lease::publish_bid>) override;
+    void perform(const lease::tell_bid&, reply_to<lease::tell_bid>) override;
     void perform(const lease::settle&, reply_to<lease::settle>) override;
     void perform(const lease::launch&, reply_to<lease::launch>) override;
     void perform(const lease::publish_receipt&, reply_to<lease::publish_receipt>) override;
@@ -57,7 +61,7 @@ public:
     void perform(const lease::publish_statement&, reply_to<lease::publish_statement>) override;
 
 private:
-    void send_bid(const lease::publish_bid&, const signed_record&);
+    void send(std::string_view method, const std::string& key, const std::string& service, const signed_record&);
 
     caf::actor_system& sys_;
     bidder_options options_;

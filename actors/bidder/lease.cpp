@@ -70,12 +70,10 @@ struct rules {
             return refusal{"already_paid", "this accept has been paid with another authorisation"};
         }
         if (s.at != phase::taken) return refusal{"contract_over", "this contract is over: " + s.why};
-        const auto accept = cid::parse(s.accept.ref.cid);
-        if (!accept) return accept.error();
-        if (a.nonce != x402::nonce_for(*accept, 0) && !planted(defect::nonce_not_derived)) return refusal{"payment_for_another_accept", "the authorisation's nonce is not this accept's"};
+        // The nonce may be any: others' clients draw theirs. That it pays for this accept alone, the payment itself remembers.
         if (!crypto::same_address(a.from, s.accept.payer)) return refusal{"wrong_payer", "the accept names another payer"};
         if (a.value != std::to_string(s.what.for_slice)) return refusal{"wrong_amount", "the bid's price is " + to_decimal(s.what.for_slice)};
-        return lease::payment_taken{c.payment, now + alarm_every};
+        return lease::payment_taken{c.payment, now + alarm_every, c.identifier};
     }
     verdicts operator()(const lease::stop& c) const {
         if (!c.by.empty()) { // not the operator: only whose contract it is
@@ -125,6 +123,10 @@ struct rules {
         if (s.at != phase::bidding || o.said == verdict::unknown) return {};
         if (o.said == verdict::failed) return end("the bid was refused: " + o.why);
         return lease::bid{o.found.ref};
+    }
+    verdicts operator()(const outcome<lease::tell_bid>& o) const {
+        if (s.at != phase::open || s.told || o.said == verdict::unknown) return {};
+        return lease::told{o.said == verdict::failed ? o.why.substr(0, 400) : ""}; // the bid stands in the stream, whatever she says
     }
     // The payment verifier says `refused` only when it is certain that nothing moved and nothing will.
     verdicts operator()(const outcome<lease::settle>& o) const {
@@ -206,13 +208,18 @@ lease::state lease::evolve(state s, const event& e) {
         e,
         [&](const considered& x) { s.at = phase::reserving, s.what = x.what, s.due = x.due; },
         [&](const reserved& x) { s.at = phase::bidding, s.host = x.host, s.tier = x.tier, s.due = x.due; },
-        [&](const bid& x) { s.at = phase::open, s.bid = x.ref, s.due = s.what.open_until, let_go(s.what.bid); },
+        [&](const bid& x) {
+            s.at = phase::open, s.bid = x.ref, s.due = s.what.open_until;
+            if (s.what.answer_to.empty()) let_go(s.what.bid); // else it is still to be sent
+        },
+        [&](const told&) { s.told = true, let_go(s.what.bid); },
         [&](const taken& x) {
+            let_go(s.what.bid);
             s.at = phase::taken, s.accept = x.accept, s.pay_until = s.due = x.pay_until;
             for (auto* same : {&s.accept.rfp, &s.accept.bid}) let_go(same->uri), let_go(same->cid); // as `what.rfp` and `bid`: decided upon
         },
-        [&](const payment_taken& x) { s.at = phase::collecting, s.payment = x.payment, s.due = x.due; },
-        [&](const payment_refused& x) { s.at = phase::taken, s.payment.clear(), s.refused_payment = x.code + ": " + x.why, s.due = s.pay_until; },
+        [&](const payment_taken& x) { s.at = phase::collecting, s.payment = x.payment, s.identifier = x.identifier, s.due = x.due; },
+        [&](const payment_refused& x) { s.at = phase::taken, s.payment.clear(), s.identifier.clear(), s.refused_payment = x.code + ": " + x.why, s.due = s.pay_until; },
         [&](const paid& x) { s.at = phase::launching, s.payment_key = x.key, s.transaction = x.transaction, s.launch_until = x.launch_until, s.due = x.due, let_go(s.payment); },
         [&](const stop_noted& x) { s.stop_wanted = true, s.why = x.why; },
         [&](const started& x) { s.at = phase::receipting, s.machine = x.machine, s.started = x.at, s.ends = x.ends, s.due = x.ends, let_go(s.what.user_data), let_go(s.what.subject); },
@@ -236,14 +243,17 @@ std::vector<lease::effect> lease::effects(const state& s) {
     const auto& t = s.what;
     switch (s.at) {
     case phase::reserving: return {reserve{{tag_of(t), t.cpus, t.mem_mib, t.disk_mib, t.location, t.open_until + pay_within + 5min}}};
-    case phase::bidding: return {publish_bid{t.key, t.bid, s.tier, t.by, t.answer_to}};
+    case phase::bidding: return {publish_bid{t.key, t.bid, s.tier, t.by}};
+    case phase::open:
+        if (s.told || t.answer_to.empty()) return {};
+        return {tell_bid{t.key, t.bid, t.by, t.answer_to}};
     case phase::collecting: return {settle{s.payment, s.accept.ref.cid, t.open_until + std::chrono::seconds{t.slice} + 24h}};
     case phase::launching: return {launch{{tag_of(t), s.host, t.user_data, s.accept.ssh_key, t.subject, s.launch_until + std::chrono::seconds{t.slice} + 5min, s.launch_until}}};
     case phase::receipting: return {publish_receipt{t.key, t.rfp, s.bid, s.accept, s.machine, t.by}, watch{tag_of(t), s.host}};
     case phase::active: return {watch{tag_of(t), s.host}};
     case phase::ending: return {terminate{{tag_of(t), s.host, s.why}}};
     case phase::refunding: return {refund{s.payment_key, s.to_refund, s.why}};
-    case phase::stating: return {publish_statement{t.key, statement_of(s)}};
+    case phase::stating: return {publish_statement{t.key, statement_of(s), t.answer_to}};
     default: return {};
     }
 }

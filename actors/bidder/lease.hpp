@@ -53,6 +53,7 @@ struct lease {
         acceptance accept;
         instant pay_until;
         octets payment;          // DAG-CBOR of the x402::payment that was taken
+        std::string identifier;  // that its payer gave it; it stands for that one payment
         std::string payment_key, transaction;
         std::string refused_payment; // the last one that moved nothing, and why
         instant launch_until;    // past this no backend starts it
@@ -66,6 +67,7 @@ struct lease {
         strong_ref statement;
         instant due;
         std::uint32_t alarms = 0;
+        bool told = false; // of the bid, by a call
     };
 
     // -- effects -------------------------------------------------------------------------------------------------------
@@ -79,9 +81,17 @@ struct lease {
         octets bid;
         std::string tier;
         dialect by = dialect::g1;
-        std::string answer_to;
         struct answer { strong_ref ref; };
         std::string id() const { return "bid/" + key; }
+    };
+    struct tell_bid { // submitBid at the service that she named: she may read no stream of ours
+        std::string key;
+        octets bid;
+        dialect by = dialect::g1;
+        std::string answer_to;
+        struct answer {};
+        static constexpr std::chrono::milliseconds answer_within{30'000}, again_at_most{10'000};
+        std::string id() const { return "tell/" + key; }
     };
     struct settle {
         octets payment;
@@ -136,18 +146,19 @@ struct lease {
     struct publish_statement {
         std::string key;
         ccf statement; // less createdAt and signatures
+        std::string answer_to; // the tenant's service; "": the stream alone
         struct answer { strong_ref ref; };
         std::string id() const { return "statement/" + key; }
     };
-    using effect = std::variant<reserve, publish_bid, settle, launch, publish_receipt, watch, terminate, refund, publish_statement>;
+    using effect = std::variant<reserve, publish_bid, tell_bid, settle, launch, publish_receipt, watch, terminate, refund, publish_statement>;
 
     // -- commands ------------------------------------------------------------------------------------------------------
     struct consider { terms what; };
     struct take { acceptance accept; };              // Alice accepts
     struct outbid { std::string author; strong_ref rfp; }; // the tenant accepted somebody else: room is not kept for nothing
-    struct pay { octets payment; };             // DAG-CBOR, checked against what is offered
+    struct pay { octets payment; std::string identifier = {}; }; // DAG-CBOR, checked against what is offered
     struct stop { std::string by, accept_cid, why; }; // by: DID; "" is the operator
-    using command = std::variant<consider, take, outbid, pay, stop, deadline_passed, outcome<reserve>, outcome<publish_bid>, outcome<settle>, outcome<launch>,
+    using command = std::variant<consider, take, outbid, pay, stop, deadline_passed, outcome<reserve>, outcome<publish_bid>, outcome<tell_bid>, outcome<settle>, outcome<launch>,
                                  outcome<publish_receipt>, outcome<watch>, outcome<terminate>, outcome<refund>, outcome<publish_statement>>;
 
     // -- facts ---------------------------------------------------------------------------------------------------------
@@ -155,7 +166,7 @@ struct lease {
     struct reserved { static constexpr auto type = "reserved"; std::string host, tier; instant due; };
     struct bid { static constexpr auto type = "bid"; strong_ref ref; };
     struct taken { static constexpr auto type = "taken"; acceptance accept; instant pay_until; };
-    struct payment_taken { static constexpr auto type = "payment_taken"; octets payment; instant due; };
+    struct payment_taken { static constexpr auto type = "payment_taken"; octets payment; instant due; std::string identifier; };
     struct payment_refused { static constexpr auto type = "payment_refused"; std::string code, why; };
     struct paid { static constexpr auto type = "paid"; std::string key, transaction; instant launch_until, due; };
     struct stop_noted { static constexpr auto type = "stop_noted"; std::string why; };
@@ -166,8 +177,9 @@ struct lease {
     struct refunded { static constexpr auto type = "refunded"; std::string transaction; };
     struct stated { static constexpr auto type = "stated"; strong_ref ref; };
     struct overdue { static constexpr auto type = "overdue"; instant look_again; };
+    struct told { static constexpr auto type = "told"; std::string why; }; // why: she will not take the bid by a call
     using event = std::variant<considered, reserved, bid, taken, payment_taken, payment_refused, paid, stop_noted, started, receipted, ending, gone, refunded,
-                               stated, overdue>;
+                               stated, overdue, told>;
 
     static decision<event> decide(const state&, const command&, instant now);
     static state evolve(state, const event&);
@@ -185,12 +197,12 @@ struct lease {
 BOOST_DESCRIBE_ENUM(lease::phase, none, reserving, bidding, open, taken, collecting, launching, receipting, active, ending, refunding, stating, closed)
 BOOST_DESCRIBE_STRUCT(lease::terms, (), (key, rfp, tenant, bid, user_data, subject, cpus, mem_mib, disk_mib, location, for_slice, slice, open_until, by, answer_to))
 BOOST_DESCRIBE_STRUCT(lease::acceptance, (), (ref, author, rfp, bid, ssh_key, seal_to, payer, record))
-BOOST_DESCRIBE_STRUCT(lease::state, (), (at, what, host, tier, bid, accept, pay_until, payment, payment_key, transaction, refused_payment, launch_until, machine, started, ends, ended, receipt, stop_wanted, why, to_refund, refunded, refund_transaction, statement, due, alarms))
+BOOST_DESCRIBE_STRUCT(lease::state, (), (at, what, host, tier, bid, accept, pay_until, payment, identifier, payment_key, transaction, refused_payment, launch_until, machine, started, ends, ended, receipt, stop_wanted, why, to_refund, refunded, refund_transaction, statement, due, alarms, told))
 BOOST_DESCRIBE_STRUCT(lease::considered, (), (what, due))
 BOOST_DESCRIBE_STRUCT(lease::reserved, (), (host, tier, due))
 BOOST_DESCRIBE_STRUCT(lease::bid, (), (ref))
 BOOST_DESCRIBE_STRUCT(lease::taken, (), (accept, pay_until))
-BOOST_DESCRIBE_STRUCT(lease::payment_taken, (), (payment, due))
+BOOST_DESCRIBE_STRUCT(lease::payment_taken, (), (payment, due, identifier))
 BOOST_DESCRIBE_STRUCT(lease::payment_refused, (), (code, why))
 BOOST_DESCRIBE_STRUCT(lease::paid, (), (key, transaction, launch_until, due))
 BOOST_DESCRIBE_STRUCT(lease::stop_noted, (), (why))
@@ -201,5 +213,6 @@ BOOST_DESCRIBE_STRUCT(lease::gone, (), (as_of, last, due))
 BOOST_DESCRIBE_STRUCT(lease::refunded, (), (transaction))
 BOOST_DESCRIBE_STRUCT(lease::stated, (), (ref))
 BOOST_DESCRIBE_STRUCT(lease::overdue, (), (look_again))
+BOOST_DESCRIBE_STRUCT(lease::told, (), (why))
 
 } // namespace souk

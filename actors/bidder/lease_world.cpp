@@ -1,4 +1,5 @@
 #include <souk/actors/bidder/bidder.hpp>
+#include <souk/actors/common/foreign_thread.hpp>
 #include <souk/actors/common/publish.hpp>
 
 namespace souk {
@@ -69,23 +70,33 @@ void lease_world::perform(const lease::publish_bid& f, reply_to<lease::publish_b
     if (!b) return tell({f, verdict::failed, {}, b.error().text});
     auto drafts = write_bid(f.by, *b, service_of(f.by, options_.door));
     if (!drafts) return tell({f, verdict::failed, {}, drafts.error().text});
+    publish(sys_, roles_.signer, f.key, std::move(drafts), false, f, std::move(tell));
+}
+
+// Published again it is what was published, and that is sent. She takes it up durably before she answers.
+void lease_world::perform(const lease::tell_bid& f, reply_to<lease::tell_bid> tell) {
+    const auto v = decode_dag_cbor(f.bid.data);
+    const auto b = v ? from_record<ccb>(*v) : result<ccb>(v.error());
+    auto drafts = b ? write_bid(f.by, *b, service_of(f.by, options_.door)) : result<std::vector<draft>>(b.error());
+    if (!drafts || !options_.calls.key) return tell({f, verdict::failed, {}, drafts ? "this node makes no calls" : drafts.error().text});
     publish_drafts(sys_, roles_.signer, f.key, std::move(*drafts), false, usual, [this, f, tell = std::move(tell)](result<signed_record> r) {
-        outcome<lease::publish_bid> o{f, verdict::unknown, {}, {}};
-        if (!r) o.why = r.error().text;
-        else published<lease::publish_bid>()(*r, o);
-        if (o.said == verdict::done) send_bid(f, *r);
-        tell(std::move(o));
+        const auto record = r && !r->refused ? decode_dag_cbor(r->record.data) : result<value>(refusal{"not_now", "the bid cannot be read now"});
+        if (!record) return tell({f, verdict::unknown, {}, record.error().text});
+        service::call(options_.calls, f.answer_to, service::submit_bid, value::map{{"uri", r->uri}, {"cid", r->cid}, {"record", *record}}, [f, tell](result<http::response> said) {
+            const foreign_thread here;
+            tell({f, service::verdict_of(said), {}, said ? "HTTP " + std::to_string(said->status) : said.error().text});
+        });
     });
 }
 
 // It is in the stream, too: what comes of the call changes nothing.
-void lease_world::send_bid(const lease::publish_bid& f, const signed_record& bid) {
-    if (f.answer_to.empty() || !options_.calls.key) return;
-    const auto record = decode_dag_cbor(bid.record.data);
+void lease_world::send(std::string_view method, const std::string& key, const std::string& service, const signed_record& what) {
+    if (service.empty() || !options_.calls.key) return;
+    const auto record = decode_dag_cbor(what.record.data);
     if (!record) return;
-    service::call(options_.calls, f.answer_to, service::submit_bid, value::map{{"uri", bid.uri}, {"cid", bid.cid}, {"record", *record}},
-                  [key = f.key, trouble = options_.trouble](result<http::response> r) {
-                      if (trouble && (!r || r->status >= 400)) trouble(key, "submitBid", verdict::unknown, r ? "HTTP " + std::to_string(r->status) : r.error().text);
+    service::call(options_.calls, service, method, value::map{{"uri", what.uri}, {"cid", what.cid}, {"record", *record}},
+                  [key, method = std::string(method.substr(method.rfind('.') + 1)), trouble = options_.trouble](result<http::response> r) {
+                      if (trouble && (!r || r->status >= 400)) trouble(key, method, verdict::unknown, r ? "HTTP " + std::to_string(r->status) : r.error().text);
                   });
 }
 
@@ -165,7 +176,10 @@ void lease_world::perform(const lease::refund& f, reply_to<lease::refund> tell) 
 
 void lease_world::perform(const lease::publish_statement& f, reply_to<lease::publish_statement> tell) {
     put<signed_record>(sys_, roles_.signer, usual, sign_record{std::string(ccf::nsid), f.key, encode_dag_cbor(undated(f.statement)), true, false}, f, std::move(tell),
-                       published<lease::publish_statement>());
+                       [this, f](const signed_record& r, outcome<lease::publish_statement>& o) {
+                           published<lease::publish_statement>()(r, o);
+                           if (o.said == verdict::done) send(service::submit_event, f.key, f.answer_to, r); // she looks for it here, too
+                       });
 }
 
 } // namespace souk

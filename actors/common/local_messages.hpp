@@ -22,13 +22,18 @@ template <class E>
 struct states_query;
 template <class E>
 struct states_answer;
+struct channel;
+struct lane;
 struct lease;
 struct machine;
 struct payment;
 struct purchase;
 struct route;
+struct standing_offer;
 
 // Of one actor each.
+struct channel_changed;
+struct channel_overdue;
 struct give_up;
 struct lease_changed;
 struct machine_changed;
@@ -54,11 +59,16 @@ CAF_BEGIN_TYPE_ID_BLOCK(souk_local, ::souk::first_local_type_id)
     CAF_ADD_TYPE_ID(souk_local, (souk::turn))
     CAF_ADD_TYPE_ID(souk_local, (souk::answer))
     CAF_ADD_TYPE_ID(souk_local, (souk::wake_up))
+    SOUK_NUMBER_ENTITY(souk::channel)
+    SOUK_NUMBER_ENTITY(souk::lane)
     SOUK_NUMBER_ENTITY(souk::lease)
     SOUK_NUMBER_ENTITY(souk::machine)
     SOUK_NUMBER_ENTITY(souk::payment)
     SOUK_NUMBER_ENTITY(souk::purchase)
     SOUK_NUMBER_ENTITY(souk::route)
+    SOUK_NUMBER_ENTITY(souk::standing_offer)
+    CAF_ADD_TYPE_ID(souk_local, (souk::channel_changed))
+    CAF_ADD_TYPE_ID(souk_local, (souk::channel_overdue))
     CAF_ADD_TYPE_ID(souk_local, (souk::give_up))
     CAF_ADD_TYPE_ID(souk_local, (souk::lease_changed))
     CAF_ADD_TYPE_ID(souk_local, (souk::machine_changed))

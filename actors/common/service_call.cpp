@@ -70,6 +70,14 @@ void call(const ports& p, const std::string& service, std::string_view method, c
     });
 }
 
+verdict verdict_of(const result<http::response>& r) {
+    if (r) return r->status == 200 ? verdict::done : r->status >= 500 || r->status == 408 || r->status == 429 ? verdict::unknown : verdict::failed;
+    const auto& code = r.error().code;
+    for (const auto* never : {"bad_service", "private_address", "bad_url", "bad_did", "bad_did_document", "did_given_up"})
+        if (code == never) return verdict::failed;
+    return verdict::unknown;
+}
+
 result<claims> peek(std::string_view token, const std::set<std::string>& ours, std::string_view method, instant now) {
     const auto parts = jwt::split(token);
     if (!parts) return parts.error();

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include <souk/actors/entity/entity.hpp>
 #include <souk/backends/http/client.hpp>
 #include <souk/backends/records/identity.hpp>
 #include <souk/messages/jwt.hpp>
@@ -33,6 +34,9 @@ struct ports {
 // POSTs `body` to a service: "https://host", or "DID#id", which is where the DID's document says, else where that account's records are. Codes "bad_service", and those of looking up
 // and of HTTP; an answer of any status is an answer.
 void call(const ports&, const std::string& service, std::string_view method, const value& body, std::function<void(result<http::response>)> then);
+
+// What came of one that is to be taken up: 200 is done; what no second try would make good has failed; the rest is not known, and is asked again.
+verdict verdict_of(const result<http::response>&);
 
 // -- who is called ---------------------------------------------------------------------------------------------------------
 

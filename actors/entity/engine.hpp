@@ -158,6 +158,8 @@ private:
             auto next = std::move(c.queue.front());
             if (c.queue.size() == 1) std::vector<order>().swap(c.queue); // most entities wait most of their time
             else c.queue.erase(c.queue.begin());
+            // It waited behind a write that changed the deadline: of the one that is now, nothing was said yet. `settle` arms it.
+            if (std::holds_alternative<deadline_passed>(next.what) && E::deadline(c.now) != c.deadline_said) continue;
             auto said = E::decide(c.now, next.what, out_.now());
             if (said.events.empty() && c.known) {
                 if (next.tell) next.tell({c.seq, std::move(said.refused)});

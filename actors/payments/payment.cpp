@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <souk/actors/common/planted.hpp>
+#include <souk/messages/ascii.hpp>
 
 namespace souk {
 
@@ -24,7 +25,7 @@ struct rules {
             return refusal{"nonce_conflict", "this nonce already stands for another payment"};
         }
         if (c.what.value <= 0) return refusal{"bad_amount", "an amount must be above zero"};
-        if (c.what.valid_before <= now) return refusal{"invalid_exact_evm_payload_authorization_valid_before", "the authorisation is no longer valid"};
+        // One that has expired may have been used before, by whoever got hold of it: the rail says.
         return payment::intended{c.what};
     }
     verdicts operator()(const payment::refund& c) const {
@@ -62,6 +63,7 @@ struct rules {
     verdicts operator()(const outcome<payment::look_up>& o) const {
         if (s.at != phase::asking || o.said != verdict::done) return {};
         if (o.found.transaction) return payment::confirmed{*o.found.transaction};
+        if (o.found.spent) return payment::failed{{"invalid_exact_evm_nonce_already_used", "its nonce was spent on another transfer"}};
         if (o.found.as_of > s.what.valid_before || planted(defect::early_absence)) return payment::failed{s.why}; // by the rail's clock, not ours
         return {};
     }
@@ -70,11 +72,6 @@ struct rules {
         return {};
     }
 };
-
-std::string lower(std::string s) {
-    std::transform(s.begin(), s.end(), s.begin(), [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
-    return s;
-}
 
 } // namespace
 

@@ -42,9 +42,9 @@ struct payment {
         static constexpr std::chrono::milliseconds again_at_most{5'000};
         std::string id() const { return "pay/" + what.authorised.authorization.from + '/' + what.authorised.authorization.nonce; }
     };
-    struct look_up { // has this nonce been used, and how far has the rail's own clock come?
+    struct look_up { // was this very transfer made, and how far has the rail's own clock come?
         terms what;
-        struct answer { std::optional<std::string> transaction; instant as_of; };
+        struct answer { std::optional<std::string> transaction; instant as_of; bool spent = false; }; // spent: its nonce went with another transfer
         std::string id() const { return "look/" + what.authorised.authorization.from + '/' + what.authorised.authorization.nonce; }
     };
     struct give_back {

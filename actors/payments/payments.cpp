@@ -1,5 +1,8 @@
 #include <souk/actors/payments/payments.hpp>
 
+#include <souk/actors/book/bookkeeper.hpp>
+#include <souk/actors/common/foreign_thread.hpp>
+#include <souk/actors/common/turn.hpp>
 #include <souk/messages/bytes.hpp>
 
 #include <map>
@@ -26,7 +29,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-using own_interface = extended<payments_actor, caf::result<void>(payment_changed), caf::result<void>(stop_waiting)>;
+using own_interface = extended<payments_actor, caf::result<void>(turn), caf::result<void>(payment_changed), caf::result<void>(stop_waiting)>;
 
 // What a caller may be told of a payment in this state; nothing while that is still open.
 std::optional<money_moved> said_of(const std::string& key, const payment::state& s, bool about_refund) {
@@ -54,7 +57,10 @@ struct payments_state {
     payments_state(handle::pointer self, payments_options options, journal& log, payment_rail& rail, performer<payment>& world)
         : self_(self), options_(std::move(options)), rail_(rail) {
         const auto me = handle{self};
-        footing<payment> on{&log, &world, options_.now, [me](const std::string& key, const payment::state& s, const auto&) { tell(me, payment_changed{key, s}); }, {}, options_.trouble};
+        footing<payment> on{&log, &world, options_.now, [me, books = options_.books](const std::string& key, const payment::state& s, const std::vector<payment::event>& events) {
+            if (books) books->changed(key, s, events);
+            tell(me, payment_changed{key, s});
+        }, {}, options_.trouble};
         all_.emplace(self->home_system(), options_.shards, std::move(on));
     }
 
@@ -75,8 +81,21 @@ struct payments_state {
             [this](const give_back& g) -> caf::result<money_moved> { return wait_for(g.key, payment::refund{g.amount, g.why}, true); },
             [this](const rail_query&) -> caf::result<rail_view> {
                 const auto token = rail_.token();
-                return rail_view{rail_.network(), rail_.asset(), options_.pay_to, token.name, token.version};
+                return rail_view{rail_.network(), rail_.asset(), options_.pay_to, token.name, token.version, rail_.signers()};
             },
+            [this](const judge_payment& q) -> caf::result<payment_judged> {
+                const auto p = decode_described<x402::payment>(q.payment.data);
+                const auto offered = decode_described<x402::requirements>(q.offered.data);
+                if (!p || !offered) return payment_judged{{}, p ? offered.error() : p.error()};
+                auto promise = self_->template make_response_promise<payment_judged>();
+                rail_.check(*p, *offered, options_.now(), [me = handle{self_}, promise](const result<crypto::address>& payer) {
+                    const foreign_thread here;
+                    auto said = payer ? payment_judged{*payer, std::nullopt} : payment_judged{{}, payer.error()};
+                    tell(me, turn{[promise, said = std::move(said)]() mutable { promise.deliver(std::move(said)); }});
+                });
+                return promise;
+            },
+            [](const turn& t) { t.run(); },
             [this](const payment_changed& c) {
                 const auto [from, to] = waiting_.equal_range(c.key);
                 for (auto at = from; at != to;) {
@@ -167,10 +186,9 @@ void payment_world::perform(const payment::move& f, reply_to<payment::move> tell
 }
 
 void payment_world::perform(const payment::look_up& f, reply_to<payment::look_up> tell) {
-    const auto& a = f.what.authorised.authorization;
-    rail_.look_up(a.from, a.nonce, [f, tell](look_up_answer x) {
+    rail_.look_up(f.what.authorised.authorization, [f, tell](look_up_answer x) {
         if (x.how == moved::unknown) return tell({f, verdict::unknown, {}, "the rail does not know"});
-        tell({f, verdict::done, {x.how == moved::yes ? std::optional(x.transaction) : std::nullopt, x.as_of}, {}});
+        tell({f, verdict::done, {x.how == moved::yes ? std::optional(x.transaction) : std::nullopt, x.as_of, x.spent}, {}});
     });
 }
 

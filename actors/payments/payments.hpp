@@ -6,12 +6,15 @@
 
 namespace souk {
 
+class bookkeeper;
+
 struct payments_options {
     crypto::address pay_to;
     std::function<instant()> now;
     std::size_t shards = 2;
     std::chrono::milliseconds answer_within{20'000}; // a caller hears "unknown" then, and asks again
     on_trouble trouble; // of effects that did not come off; may be empty
+    std::shared_ptr<bookkeeper> books; // told of what moves; may be empty
 };
 
 // What the entity's effects are on a real rail. `wallet` signs what goes back.

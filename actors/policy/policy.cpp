@@ -140,7 +140,7 @@ private:
         });
     }
     void list(const std::string& did, std::function<void(const listed&)> then) {
-        net_.list(did, std::string(policy::association_nsid), [post = home(), then = std::move(then)](listed got) {
+        net_.list_proven(did, std::string(policy::association_nsid), [post = home(), then = std::move(then)](listed got) {
             post([then, got = std::move(got)] { then(got); });
         });
     }

@@ -75,7 +75,7 @@ void mark_reader::start(const std::string& did) {
     auto& p = pages_[did];
     p.under_way = true, p.stale = false;
     ++under_way_;
-    net_.list(did, std::string(vouch::nsid), [this, did, post = post_, batch = batch_](result<std::vector<stored_record>> got) {
+    net_.list_proven(did, std::string(vouch::nsid), [this, did, post = post_, batch = batch_](result<std::vector<stored_record>> got) {
         post([this, did, batch, got = std::move(got)] {
             if (batch == batch_) heard(did, got);
         });

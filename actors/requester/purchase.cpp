@@ -3,6 +3,8 @@
 #include <souk/actors/common/planted.hpp>
 #include <souk/messages/dag_cbor.hpp>
 
+#include <limits>
+
 namespace souk {
 
 namespace {
@@ -45,6 +47,7 @@ struct rules {
         case phase::publishing:
         case phase::gathering:
         case phase::judging:
+        case phase::approving:
         case phase::granting: return purchase::failed{c.why}; // no accept was written: nobody was promised anything
         case phase::accepting:
             if (s.stop_wanted) return {};
@@ -53,6 +56,26 @@ struct rules {
         case phase::doubting:
         case phase::awaiting:
         case phase::active: return purchase::stopping{c.why, now + alarm_every};
+        default: return {};
+        }
+    }
+
+    // Before there is a price it is said of any; then of the one that waits, and of no other that might take its place.
+    verdicts operator()(const purchase::approve&) const {
+        switch (s.at) {
+        case phase::none: return refusal{"unknown_purchase", "no such purchase"};
+        case phase::publishing:
+        case phase::gathering:
+        case phase::judging:
+            if (s.what.approve_above == 0 || s.approved == std::numeric_limits<amount>::max()) return {};
+            return purchase::approved{std::numeric_limits<amount>::max()};
+        case phase::approving: {
+            verdicts said = purchase::approved{std::max(s.approved, purchase::winner(s)->for_slice)};
+            auto after = purchase::evolve(s, said.events.front());
+            for (auto& e : rules{after, now}.choose().events) said.events.push_back(std::move(e));
+            return said;
+        }
+        case phase::failed: return refusal{"purchase_over", "it is over: " + s.why};
         default: return {};
         }
     }
@@ -68,7 +91,7 @@ struct rules {
         return purchase::offered{c.of};
     }
     verdicts operator()(const purchase::bid_withdrawn& c) const {
-        if (s.at != phase::publishing && s.at != phase::gathering && s.at != phase::judging) return {}; // chosen is chosen
+        if (s.at != phase::publishing && s.at != phase::gathering && s.at != phase::judging && s.at != phase::approving) return {}; // chosen is chosen
         for (const auto& o : s.offers)
             if (o.ref.uri == c.bid_uri && o.bidder == c.by && !o.withdrawn) return purchase::withdrawn{c.bid_uri};
         return {};
@@ -98,6 +121,7 @@ struct rules {
             if (undecided()) return purchase::judging{now + judge_within};
             return choose();
         case phase::judging: return choose();
+        case phase::approving: return purchase::failed{"approval_timeout: nobody said yes in time to " + to_decimal(purchase::winner(s)->for_slice)};
         case phase::granting: return purchase::failed{"the workload's grant could not be published in time"};
         case phase::accepting: return purchase::overdue{now + alarm_every};
         case phase::paying: return purchase::doubted{"not settled while the authorisation was valid", now + alarm_every};
@@ -114,6 +138,19 @@ struct rules {
         if (s.at != phase::publishing) return {};
         if (o.said == verdict::done) return purchase::requested{o.found.ref, now + std::chrono::milliseconds{s.what.window_ms}};
         if (o.said == verdict::failed) return purchase::failed{"the request was refused: " + o.why}; // by our own repository: nothing is out
+        return {};
+    }
+    // Telling somebody promises nothing, and who is not told may read of it all the same: what fails here fails nothing.
+    verdicts operator()(const outcome<purchase::find_sellers>& o) const {
+        if (s.at != phase::gathering || !s.told.empty() || o.said != verdict::done || o.found.all.empty()) return {};
+        auto to = o.found.all;
+        if (to.size() > purchase::most_told) to.resize(purchase::most_told);
+        return purchase::addressed{std::move(to)};
+    }
+    verdicts operator()(const outcome<purchase::tell_seller>& o) const {
+        if (s.at != phase::gathering || o.said == verdict::unknown) return {};
+        for (const auto& a : s.told)
+            if (a.to == o.of.to && !a.over) return purchase::told{a.to.did, o.said == verdict::failed ? o.why.substr(0, 400) : ""};
         return {};
     }
     verdicts operator()(const outcome<purchase::judge>& o) const {
@@ -141,6 +178,7 @@ struct rules {
             for (auto& e : rules{after, now}.choose().events) said.events.push_back(std::move(e));
             return said;
         }
+        if (o.said == verdict::done && o.found.over_limit) return purchase::failed{o.found.over_limit->code + ": " + o.found.over_limit->text};
         if (o.said == verdict::done) return purchase::granted{now + publish_within};
         if (o.said == verdict::failed) return purchase::failed{"the workload's grant was refused: " + o.why};
         return {};
@@ -159,6 +197,7 @@ struct rules {
         if (o.said != verdict::done) return {};
         // An authorisation of before may be out all the same, so this ends as any stop does: by the seller's word, or the rail's.
         if (o.found.denied && s.at == phase::paying) return also(fallen(*o.found.denied), purchase::stopping{no_longer(*o.found.denied), now + alarm_every});
+        if (o.found.over_limit && s.at == phase::paying) return purchase::stopping{o.found.over_limit->code + ": " + o.found.over_limit->text, now + alarm_every};
         verdicts said;
         if (s.at == phase::paying && !o.found.transaction.empty()) said.events.push_back(purchase::paid{o.found.transaction, now + receipt_within});
         if (!o.found.receipt.cid.empty() && s.receipt.cid.empty()) said.events.push_back(purchase::receipt_found{o.found.receipt});
@@ -205,6 +244,10 @@ private:
         for (const auto& o : s.offers) allowed += !o.withdrawn && o.verdict && o.verdict->allowed;
         const auto why = "the cheapest of " + std::to_string(allowed) + " allowed, out of " + std::to_string(s.offers.size());
         if (s.what.plan) return purchase::planned{*which, why};
+        const auto& best = s.offers[*which];
+        if (s.what.approve_above > 0 && best.for_slice > s.what.approve_above && best.for_slice > s.approved)
+            return purchase::approving{*which, to_decimal(best.for_slice) + " is more than " + to_decimal(s.what.approve_above) + ", which is spent without asking: somebody has to approve it",
+                                       std::min(now + std::chrono::milliseconds{s.what.approve_ms}, best.expires)};
         return purchase::chosen{*which, why, now + publish_within};
     }
     std::string why_none() const {
@@ -258,7 +301,16 @@ purchase::state purchase::evolve(state s, const event& e) {
         [&](const stated& x) { s.at = phase::closed, s.statement = x.ref, s.paid = x.paid, s.refunded = x.refunded, s.seconds = x.seconds, s.why = x.why; },
         [&](const noted& x) { s.why = x.why; },
         [&](const failed& x) { s.at = phase::failed, s.why = x.why; },
-        [&](const overdue& x) { s.due = x.look_again, ++s.alarms; });
+        [&](const overdue& x) { s.due = x.look_again, ++s.alarms; },
+        [&](const addressed& x) {
+            for (const auto& to : x.to) s.told.push_back({to, false, {}});
+        },
+        [&](const told& x) {
+            for (auto& a : s.told)
+                if (a.to.did == x.did) a.over = true, a.why = x.why;
+        },
+        [&](const approving& x) { s.at = phase::approving, s.chosen = x.which, s.why = x.why, s.due = x.due; },
+        [&](const approved& x) { s.approved = x.most; });
     if (is_final(s)) // what was signed is in the repositories; here is what became of it
         for (auto& o : s.offers) let_go(o.record);
     return s;
@@ -273,12 +325,16 @@ std::vector<purchase::effect> purchase::effects(const state& s) {
     switch (s.at) {
     case phase::publishing: all.push_back(publish_request{s.key, s.what.request, s.what.by}); break;
     case phase::gathering:
+        if (s.what.seek && s.told.empty()) all.push_back(find_sellers{s.rfp, s.what});
+        for (const auto& a : s.told)
+            if (!a.over) all.push_back(tell_seller{s.rfp, a.to});
+        [[fallthrough]];
     case phase::judging:
         for (const auto& o : s.offers)
             if (!o.verdict && !o.withdrawn) all.push_back(judge{s.rfp, o.ref.cid, o, s.what});
         break;
     case phase::granting: all.push_back(grant{s.key, who()}); break;
-    case phase::accepting: all.push_back(publish_accept{s.key, s.rfp, winner(s)->ref, who(), winner(s)->by, winner(s)->answer_to}); break;
+    case phase::accepting: all.push_back(publish_accept{s.key, s.rfp, winner(s)->ref, who(), winner(s)->by, service_of_winner(s)}); break;
     case phase::paying:
         all.push_back(pay{s.accept, who(), winner(s)->for_slice, s.pay_until, false});
         fetch();
@@ -292,13 +348,21 @@ std::vector<purchase::effect> purchase::effects(const state& s) {
         fetch();
         break;
     case phase::stopping:
-        all.push_back(publish_stop{s.key, s.why, s.accept});
+        all.push_back(publish_stop{s.key, s.why, s.accept, service_of_winner(s)});
         all.push_back(find_statement{winner(s)->bidder, s.accept});
         if (s.transaction.empty() && s.alarms > 0) all.push_back(look_up{s.accept, winner(s)->record});
         break;
     default: break;
     }
     return all;
+}
+
+std::string purchase::service_of_winner(const state& s) {
+    const auto* w = winner(s);
+    if (!w || !w->answer_to.empty()) return w ? w->answer_to : std::string();
+    for (const auto& a : s.told)
+        if (a.to.did == w->bidder) return a.to.service;
+    return {};
 }
 
 std::optional<instant> purchase::deadline(const state& s) {

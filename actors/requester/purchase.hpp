@@ -2,7 +2,8 @@
 //
 //   publishing -> gathering -> judging -> granting -> accepting -> paying -> awaiting -> active -> stopping -> closed
 //   gathering, judging -> failed            nobody acceptable bid; nothing was promised, nothing paid
-//   granting -> granting | failed           the policy no longer allows him: the next best, or nobody. Accepting fails then, paying stops
+//   judging -> approving -> granting        what it costs is above what is spent without asking: a person has to say yes
+//   granting -> granting | failed           the policy no longer allows him: the next best, or nobody. Accepting fails then, paying stops. Or it is over a limit
 //   paying -> doubting -> awaiting | failed the authorisation's time ran out: only the rail knows
 //   any state with an accept -> stopping    the tenant's order, or a broken receipt; the seller's statement has the last word
 #pragma once
@@ -17,7 +18,7 @@ struct purchase {
     static constexpr std::string_view kind = "purchase";
     static constexpr std::size_t most_bids = 64;
 
-    enum class phase : std::uint8_t { none, publishing, gathering, judging, planned, granting, accepting, paying, doubting, awaiting, active, stopping, closed, failed };
+    enum class phase : std::uint8_t { none, publishing, gathering, judging, planned, granting, accepting, paying, doubting, awaiting, active, stopping, closed, failed, approving };
 
     struct terms {
         octets request; // DAG-CBOR, unsigned ccrfp
@@ -27,7 +28,16 @@ struct purchase {
         std::string wanted_tier;
         bool plan = false;
         dialect by = dialect::g1; // in which the request is written; an accept is in its bid's
+        bool seek = false;        // sellers who are known by their offerings are sent the request
+        amount approve_above = 0; // a person has to say yes to more; 0: to nothing
+        std::int64_t approve_ms = 0; // for so long it waits for that
         bool operator==(const terms&) const = default;
+    };
+    static constexpr std::size_t most_told = 16; // sellers who are sent a request
+    struct addressee {
+        seller_service to;
+        bool over = false; // he has it, or will not take it
+        std::string why;   // he will not
     };
     struct offer { // a bid as it counts: verified, priced
         strong_ref ref, rfp; // the bid, and what it is on
@@ -67,6 +77,8 @@ struct purchase {
         std::int64_t seconds = 0;
         instant due;
         std::uint32_t alarms = 0;
+        std::vector<addressee> told; // whom the request was sent to, beside its publication
+        amount approved = 0;         // most that a person said yes to
     };
 
     // -- effects -----------------------------------------------------------------------------------------------------
@@ -76,6 +88,21 @@ struct purchase {
         dialect by = dialect::g1;
         struct answer { strong_ref ref; };
         std::string id() const { return "rfp/" + key; }
+    };
+    struct find_sellers { // whose offerings fit; done when there are any
+        strong_ref rfp;
+        terms what;
+        struct answer { std::vector<seller_service> all; };
+        static constexpr bool looks = true;
+        static constexpr std::chrono::milliseconds again_at_most{5'000};
+        std::string id() const { return "sellers/" + rfp.cid; }
+    };
+    struct tell_seller { // submitRfp at his service: twice is once there
+        strong_ref rfp;
+        seller_service to;
+        struct answer {};
+        static constexpr std::chrono::milliseconds answer_within{15'000}, again_at_most{10'000};
+        std::string id() const { return "tell/" + rfp.cid + '/' + to.did; }
     };
     struct judge {
         strong_ref rfp;
@@ -89,7 +116,10 @@ struct purchase {
     struct grant { // the rbac record, and the relay's credential; both are gone again when it is denied
         std::string key;
         judge who;
-        struct answer { std::optional<policy_verdict> denied = {}; };
+        struct answer {
+            std::optional<policy_verdict> denied = {};
+            std::optional<refusal> over_limit = {}; // of spending; nothing was done
+        };
         std::string id() const { return "grant/" + key + '/' + who.bid; }
     };
     struct publish_accept {
@@ -115,6 +145,7 @@ struct purchase {
             strong_ref receipt;          // empty while the machine starts
             std::optional<refusal> over; // the seller says that it will not be
             std::optional<policy_verdict> denied = {}; // no authorisation was signed this time
+            std::optional<refusal> over_limit = {};    // nor this time
         };
         static constexpr std::chrono::milliseconds answer_within{60'000}, again_at_most{2'000};
         std::string id() const { return (paid ? "wait/" : "pay/") + accept.cid; }
@@ -141,6 +172,7 @@ struct purchase {
     struct publish_stop { // and take the workload's grant back
         std::string key, why;
         strong_ref accept;
+        std::string answer_to; // the seller's service: he may read no stream of ours; "": the stream alone
         struct answer { strong_ref ref; };
         std::string id() const { return "stop/" + accept.cid; }
     };
@@ -156,7 +188,7 @@ struct purchase {
         static constexpr std::chrono::milliseconds again_at_most{10'000};
         std::string id() const { return "statement/" + accept.cid; }
     };
-    using effect = std::variant<publish_request, judge, grant, publish_accept, pay, look_up, fetch_receipt, publish_stop, find_statement>;
+    using effect = std::variant<publish_request, find_sellers, tell_seller, judge, grant, publish_accept, pay, look_up, fetch_receipt, publish_stop, find_statement>;
 
     // -- commands ----------------------------------------------------------------------------------------------------
     struct open { std::string key; terms what; };
@@ -171,8 +203,9 @@ struct purchase {
         std::string why;
     };
     struct stop { std::string why; };
-    using command = std::variant<open, bid_seen, bid_withdrawn, receipt_seen, statement_seen, stop, deadline_passed, outcome<publish_request>, outcome<judge>,
-                                 outcome<grant>, outcome<publish_accept>, outcome<pay>, outcome<look_up>, outcome<fetch_receipt>, outcome<publish_stop>,
+    struct approve {}; // of what waits for it; before there is a price: of any
+    using command = std::variant<open, bid_seen, bid_withdrawn, receipt_seen, statement_seen, stop, approve, deadline_passed, outcome<publish_request>, outcome<find_sellers>,
+                                 outcome<tell_seller>, outcome<judge>, outcome<grant>, outcome<publish_accept>, outcome<pay>, outcome<look_up>, outcome<fetch_receipt>, outcome<publish_stop>,
                                  outcome<find_statement>>;
 
     // -- facts -------------------------------------------------------------------------------------------------------
@@ -196,8 +229,12 @@ struct purchase {
     struct failed { static constexpr auto type = "failed"; std::string why; };
     struct noted { static constexpr auto type = "noted"; std::string why; }; // what the seller says; it changes nothing
     struct overdue { static constexpr auto type = "overdue"; instant look_again; };
+    struct addressed { static constexpr auto type = "addressed"; std::vector<seller_service> to; };
+    struct told { static constexpr auto type = "told"; std::string did, why; }; // why: he will not take it
+    struct approving { static constexpr auto type = "approving"; std::uint32_t which = 0; std::string why; instant due; };
+    struct approved { static constexpr auto type = "approved"; amount most = 0; };
     using event = std::variant<opened, requested, offered, withdrawn, judging, judged, chosen, planned, granted, accepted, doubted, paid, receipt_found,
-                               delivered, stopping, stop_noted, stated, failed, noted, overdue>;
+                               delivered, stopping, stop_noted, stated, failed, noted, overdue, addressed, told, approving, approved>;
 
     static decision<event> decide(const state&, const command&, instant now);
     static state evolve(state, const event&);
@@ -206,16 +243,19 @@ struct purchase {
     static bool is_final(const state& s) { return s.at == phase::closed || s.at == phase::failed || s.at == phase::planned; }
     static bool rests(const state& s) { return s.at == phase::active; }
 
+    // Where the winner is told of things: his bid says, else where the request was sent.
+    static std::string service_of_winner(const state&);
     static const offer* winner(const state& s) { return s.chosen ? &s.offers[*s.chosen] : nullptr; }
     // The cheapest a second that is allowed, not withdrawn, not over the ceiling; ties go to the one seen first.
     static std::optional<std::uint32_t> best(const state&, instant now);
 };
 
 // What the journal may hold. (Effects and commands never do.)
-BOOST_DESCRIBE_ENUM(purchase::phase, none, publishing, gathering, judging, planned, granting, accepting, paying, doubting, awaiting, active, stopping, closed, failed)
-BOOST_DESCRIBE_STRUCT(purchase::terms, (), (request, ceiling, window_ms, rules, wanted_tier, plan, by))
+BOOST_DESCRIBE_ENUM(purchase::phase, none, publishing, gathering, judging, planned, granting, accepting, paying, doubting, awaiting, active, stopping, closed, failed, approving)
+BOOST_DESCRIBE_STRUCT(purchase::terms, (), (request, ceiling, window_ms, rules, wanted_tier, plan, by, seek, approve_above, approve_ms))
+BOOST_DESCRIBE_STRUCT(purchase::addressee, (), (to, over, why))
 BOOST_DESCRIBE_STRUCT(purchase::offer, (), (ref, rfp, bidder, record, for_slice, slice, tier, expires, withdrawn, verdict, location, judged_at, by, answer_to))
-BOOST_DESCRIBE_STRUCT(purchase::state, (), (at, key, what, rfp, offers, chosen, granted, accept, pay_until, transaction, authorised, receipt, sealed, tier, started, ends, stop_wanted, why, statement, paid, refunded, seconds, due, alarms))
+BOOST_DESCRIBE_STRUCT(purchase::state, (), (at, key, what, rfp, offers, chosen, granted, accept, pay_until, transaction, authorised, receipt, sealed, tier, started, ends, stop_wanted, why, statement, paid, refunded, seconds, due, alarms, told, approved))
 BOOST_DESCRIBE_STRUCT(purchase::opened, (), (what, key, due))
 BOOST_DESCRIBE_STRUCT(purchase::requested, (), (rfp, gather_until))
 BOOST_DESCRIBE_STRUCT(purchase::offered, (), (of))
@@ -236,5 +276,9 @@ BOOST_DESCRIBE_STRUCT(purchase::stated, (), (ref, paid, refunded, seconds, why))
 BOOST_DESCRIBE_STRUCT(purchase::failed, (), (why))
 BOOST_DESCRIBE_STRUCT(purchase::noted, (), (why))
 BOOST_DESCRIBE_STRUCT(purchase::overdue, (), (look_again))
+BOOST_DESCRIBE_STRUCT(purchase::addressed, (), (to))
+BOOST_DESCRIBE_STRUCT(purchase::told, (), (did, why))
+BOOST_DESCRIBE_STRUCT(purchase::approving, (), (which, why, due))
+BOOST_DESCRIBE_STRUCT(purchase::approved, (), (most))
 
 } // namespace souk

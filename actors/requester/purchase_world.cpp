@@ -100,6 +100,23 @@ void purchase_world::perform(const purchase::publish_request& f, reply_to<purcha
     publish(sys_, roles_.signer, f.key, write_request(f.by, *wanted, service_of(f.by, options_.door)), f, std::move(tell));
 }
 
+void purchase_world::perform(const purchase::find_sellers& f, reply_to<purchase::find_sellers> tell) {
+    if (!roles_.offerings) return tell({f, verdict::unknown, {}, "nobody here knows of offerings"});
+    const auto payload = f.what.by == dialect::g1 ? ccrfp::nsid : f.what.by == dialect::g2 ? flat::ccrfp::nsid : market::vm::nsid;
+    ask<sellers_view>(sys_, roles_.offerings, usual, sellers_query{std::string(payload), f.what.request, f.what.ceiling, f.what.wanted_tier}, [f, tell](result<sellers_view> v) {
+        if (!v || v->all.empty()) return tell({f, verdict::unknown, {}, v ? "no offering fits, as far as is known" : v.error().text});
+        tell({f, verdict::done, {std::move(v->all)}, {}});
+    });
+}
+
+void purchase_world::perform(const purchase::tell_seller& f, reply_to<purchase::tell_seller> tell) {
+    if (!options_.calls.key) return tell({f, verdict::failed, {}, "this node makes no calls"});
+    service::call(options_.calls, f.to.service, service::submit_rfp, value::map{{"rfpUri", f.rfp.uri}, {"rfpCid", f.rfp.cid}}, [f, tell](result<http::response> r) {
+        const foreign_thread here;
+        tell({f, service::verdict_of(r), {}, r ? "HTTP " + std::to_string(r->status) : r.error().text});
+    });
+}
+
 void purchase_world::perform(const purchase::judge& f, reply_to<purchase::judge> tell) {
     auto q = question_of(f.rfp, f.of, f.what);
     if (options_.past) q.history = options_.past->with(f.of.bidder);
@@ -120,9 +137,28 @@ void purchase_world::if_still_allowed(const Effect& f, reply_to<Effect> tell, st
     });
 }
 
+void purchase_world::within_limits(const std::string& key, const std::string& to, amount sum, instant until, std::function<void()> go_on, std::function<void(refusal)> over,
+                                   std::function<void(std::string)> later) {
+    if (!options_.spending || !options_.spending->limits().any() || sum <= 0) return go_on();
+    options_.spending->hold({key, to, sum, until}, [go_on = std::move(go_on), over = std::move(over), later = std::move(later)](const result<void>& r) {
+        const foreign_thread here;
+        if (r) return go_on();
+        if (r.error().code == "spending_limit") return over(r.error());
+        later(r.error().text);
+    });
+}
+
 // The right to write one kind of record, for exactly the workload that the bid describes; and the relay's right to write it for us.
 void purchase_world::perform(const purchase::grant& f, reply_to<purchase::grant> tell) {
-    if_still_allowed<purchase::grant>(f, tell, [this, f, tell] { give_grant(f, tell); }, [this, f, tell](policy_verdict v) { take_back(f, std::move(v), tell); });
+    const auto over = [f, tell](refusal why) {
+        outcome<purchase::grant> o{f, verdict::done, {}, {}};
+        o.found.over_limit = std::move(why);
+        tell(std::move(o));
+    };
+    // It has its room before anything binds; what is signed later has it then.
+    within_limits(f.key, f.who.of.bidder, f.who.of.for_slice, options_.now(), [this, f, tell] {
+        if_still_allowed<purchase::grant>(f, tell, [this, f, tell] { give_grant(f, tell); }, [this, f, tell](policy_verdict v) { take_back(f, std::move(v), tell); });
+    }, over, [f, tell](const std::string& why) { tell({f, verdict::unknown, {}, why}); });
 }
 
 // What an attempt before this one may have granted goes first, so that he who fell from grace has nothing of it.
@@ -206,13 +242,25 @@ void purchase_world::perform(const purchase::pay& f, reply_to<purchase::pay> tel
         const foreign_thread here;
         if (!r) return tell({f, verdict::unknown, {}, r.error().text});
         if (r->status == 402 && !f.paid)
-            return if_still_allowed<purchase::pay>(f, tell, [this, f, url, r = *r, tell] { send_payment(f, url, r, tell); }, [f, tell](policy_verdict v) {
+            return if_still_allowed<purchase::pay>(f, tell, [this, f, url, r = *r, tell] { pay_within_limits(f, url, r, tell); }, [f, tell](policy_verdict v) {
                 outcome<purchase::pay> o{f, verdict::done, {}, {}};
                 o.found.denied = std::move(v);
                 tell(std::move(o));
             });
         read_answer(f, *r, tell);
     });
+}
+
+// It was counted before the accept; now until the authorisation's end, and what was accepted before there were limits is counted first.
+void purchase_world::pay_within_limits(const purchase::pay& f, const std::string& url, const http::response& demand, paying tell) {
+    const auto accept = at_uri::parse(f.accept.uri);
+    within_limits(accept ? accept->rkey : f.accept.cid, f.who.of.bidder, f.for_slice, f.valid_before, [this, f, url, demand, tell] { send_payment(f, url, demand, tell); },
+                  [f, tell](refusal why) {
+                      outcome<purchase::pay> o{f, verdict::done, {}, {}};
+                      o.found.over_limit = std::move(why);
+                      tell(std::move(o));
+                  },
+                  [f, tell](const std::string& why) { tell({f, verdict::unknown, {}, why}); });
 }
 
 void purchase_world::send_payment(const purchase::pay& f, const std::string& url, const http::response& demand, paying tell) {
@@ -276,7 +324,9 @@ void purchase_world::read_answer(const purchase::pay& f, const http::response& r
 void purchase_world::perform(const purchase::look_up& f, reply_to<purchase::look_up> tell) {
     const auto accept = cid::parse(f.accept.cid);
     if (!accept) return tell({f, verdict::failed, {}, accept.error().text});
-    rail_.look_up(keys_.wallet_address(), x402::nonce_for(*accept, 0), [f, tell](look_up_answer a) {
+    x402::authorization ours; // to whom and how much: this wallet signs one transfer with a nonce
+    ours.from = keys_.wallet_address(), ours.nonce = x402::nonce_for(*accept, 0);
+    rail_.look_up(ours, [f, tell](look_up_answer a) {
         if (a.how == moved::unknown) return tell({f, verdict::unknown, {}, "the rail does not know"});
         tell({f, verdict::done, {a.how == moved::yes ? a.transaction : "", a.as_of}, {}});
     });
@@ -322,12 +372,26 @@ void purchase_world::perform(const purchase::publish_stop& f, reply_to<purchase:
     e["$type"] = std::string(cce::nsid), e["accept"] = std::move(accept), e["kind"] = "stop", e["reason"] = f.why;
     publish<purchase::publish_stop>(sys_, roles_.signer, sign_record{std::string(cce::nsid), f.key, encode_dag_cbor(value(std::move(e))), true, false}, f,
             [this, f, tell](outcome<purchase::publish_stop> o) {
+                if (o.said == verdict::done) send_stop(f, o.found.ref);
                 // The machine's right to write here ends with the contract.
                 ask<kept>(sys_, roles_.signer, usual, withdraw_record{std::string(rbac::nsid), f.key}, [o, tell](result<kept> k) mutable {
                     if (!k || k->refused) o.said = verdict::unknown, o.why = "the workload's grant could not be taken back yet";
                     tell(std::move(o));
                 });
             });
+}
+
+// This effect is asked for until the seller has stated what came of it, so what is lost is sent again, and there twice is once.
+void purchase_world::send_stop(const purchase::publish_stop& f, const strong_ref& stop) {
+    if (f.answer_to.empty() || !options_.calls.key) return;
+    net_.fetch(stop, [this, f, stop](const result<stored_record>& r) {
+        const foreign_thread here;
+        if (!r) return;
+        service::call(options_.calls, f.answer_to, service::submit_event, value::map{{"uri", stop.uri}, {"cid", stop.cid}, {"record", r->value}},
+                      [key = f.key, trouble = options_.trouble](result<http::response> said) {
+                          if (trouble && (!said || said->status >= 400)) trouble(key, "submitEvent", verdict::unknown, said ? "HTTP " + std::to_string(said->status) : said.error().text);
+                      });
+    });
 }
 
 void purchase_world::perform(const purchase::find_statement& f, reply_to<purchase::find_statement> tell) {

@@ -2,7 +2,8 @@
 
 #include <map>
 
-#include <souk/actors/common/turn.hpp>
+#include <souk/actors/book/bookkeeper.hpp>
+#include <souk/actors/common/taken_up.hpp>
 #include <souk/actors/common/verified.hpp>
 #include <souk/actors/policy/grammar.hpp>
 
@@ -34,8 +35,14 @@ struct requester_state {
                     performer<purchase>& world)
         : self_(self), options_(std::move(options)), roles_(std::move(roles)), log_(log), net_(net), keys_(keys) {
         const auto me = handle{self};
-        footing<purchase> on{&log, &world, options_.now, [me](const std::string& key, const purchase::state& s, const auto&) { tell(me, purchase_changed{key, s}); }, {}, options_.trouble};
+        footing<purchase> on{&log, &world, options_.now, [me, books = options_.books](const std::string& key, const purchase::state& s, const std::vector<purchase::event>& events) {
+            if (books) books->changed(key, s, events);
+            tell(me, purchase_changed{key, s});
+        }, {}, options_.trouble};
         all_.emplace(self->home_system(), options_.shards, std::move(on));
+        if (!options_.spending) return;
+        for (const auto& e : options_.spending->all()) // it ended unpaid, and this was not noted any more
+            if (!e.id.starts_with("pay/") && all_->durable(e.id).at == phase::failed) options_.spending->release(e.id);
     }
 
     handle::behavior_type make_behavior() {
@@ -48,12 +55,13 @@ struct requester_state {
                 if (!good) return kept{0, good.error()};
                 if (const auto fine = policy::check_rules(b.rules); !fine) return kept{0, fine.error()};
                 if (const auto said = write_request(options_.speaks, *good, options_.speaks == dialect::g4 ? options_.door : ""); !said) return kept{0, said.error()};
-                return give_order(b.id, purchase::open{b.id, {b.request, b.ceiling, b.window_ms, b.rules, b.wanted_tier, b.plan, options_.speaks}});
+                return give_order(b.id, purchase::open{b.id, {b.request, b.ceiling, b.window_ms, b.rules, b.wanted_tier, b.plan, options_.speaks, static_cast<bool>(roles_.offerings), approve_above(), approve_ms()}});
             },
             [this](const contract_order& o) -> caf::result<kept> {
-                if (o.verb != "stop") return kept{0, refusal{"unknown_verb", "a purchase can be stopped, nothing else"}};
+                if (o.verb != "stop" && o.verb != "approve") return kept{0, refusal{"unknown_verb", "a purchase can be stopped or approved, nothing else"}};
                 const auto key = full_id(o.id);
                 if (!key) return kept{0, key.error()};
+                if (o.verb == "approve") return give_order(*key, purchase::approve{});
                 return give_order(*key, purchase::stop{o.reason.empty() ? "stopped by the tenant" : o.reason});
             },
             [this](const contract_query& q) -> caf::result<contract_list> {
@@ -72,17 +80,25 @@ struct requester_state {
                 if (!key) return access_view{{}, key.error()};
                 return access(state_of(*key));
             },
-            [this](const record_note& n) { seen(n); },
+            [this](const record_note& n) -> caf::result<void> {
+                if (!n.brought_by) return seen(n, nullptr), caf::result<void>{};
+                auto promise = self_->template make_response_promise<void>();
+                seen(n, answer_when_dropped(promise, handle{self_}));
+                return promise;
+            },
             [this](const purchase_changed& c) {
                 if (purchase::is_final(c.now)) live_.erase(c.key);
                 else live_[c.key] = c.now;
                 if (options_.past) options_.past->note(c.key, c.now);
+                if (options_.spending && c.now.at == phase::failed) options_.spending->release(c.key); // what has failed was not paid, and will not be
             },
             [](const turn& t) { t.run(); },
         };
     }
 
 private:
+    amount approve_above() const { return options_.spending ? options_.spending->limits().approve_above : 0; }
+    std::int64_t approve_ms() const { return options_.spending ? std::chrono::milliseconds{options_.spending->limits().approve_within}.count() : 0; }
     template <class F>
     auto home(F f) { // back into this actor, from any thread
         return [me = handle{self_}, f = std::move(f)](auto answer) mutable {
@@ -105,24 +121,24 @@ private:
         return uri->rkey;
     }
     // Only the author's identity says whether a record is his; while that cannot be looked up, the note waits.
-    void seen(const record_note& n, unsigned looks = 0) {
+    void seen(const record_note& n, taken_up taken, unsigned looks = 0) {
         const auto uri = at_uri::parse(n.uri);
         if (!uri || uri->did == options_.did) return;
         const auto what = speech_of(uri->collection);
         if (what != speech::bid && what != speech::receipt && uri->collection != ccbw::nsid && uri->collection != ccf::nsid) return;
-        const auto again = [this, n, looks](const refusal& why) {
+        const auto again = [this, n, taken, looks](const refusal& why) {
             if (!is_passing(why) || looks >= most_looks || waiting_notes_ >= most_waiting_notes) return;
             ++waiting_notes_;
-            send_after(*self_, handle{self_}, look_again_in(looks), turn{[this, n, looks] { --waiting_notes_, seen(n, looks + 1); }});
+            send_after(*self_, handle{self_}, look_again_in(looks), turn{[this, n, taken, looks] { --waiting_notes_, seen(n, taken, looks + 1); }});
         };
-        verify_note(net_, n, home([this, again](result<verified_record> r) {
+        verify_note(net_, n, home([this, again, taken](result<verified_record> r) {
             if (!r) return again(r.error());
             if (!is_said_in(r->uri.collection, speech::bid)) return judge(*r);
             const auto on = request_of(r->content);
             if (!on || !own_key(*on, speech::request)) return; // nothing is fetched for bids on others' requests
-            gather_parts(net_, std::move(*r), home([this, again](result<verified_record> whole) {
+            gather_parts(net_, std::move(*r), home([this, again, taken](result<verified_record> whole) {
                 if (!whole) return again(whole.error());
-                bid_seen(*whole);
+                bid_seen(*whole, taken);
             }));
         }));
     }
@@ -131,10 +147,13 @@ private:
         else if (r.uri.collection == ccf::nsid) statement_seen(r);
         else receipt_seen(r);
     }
-    void bid_seen(const verified_record& r) {
+    void bid_seen(const verified_record& r, const taken_up& taken) {
         auto o = offer_of(r.ref, r.uri, r.content, r.parts);
         if (!o) return;
-        if (const auto key = own_key(o->rfp, speech::request); key) all_->submit(*key, purchase::bid_seen{std::move(*o)});
+        const auto key = own_key(o->rfp, speech::request);
+        if (!key) return;
+        if (!taken) return all_->submit(*key, purchase::bid_seen{std::move(*o)});
+        all_->submit(*key, purchase::bid_seen{std::move(*o)}, [taken](const result<answer>&) {}); // he hears when it is durable
     }
     void withdrawal_seen(const verified_record& r) {
         const auto w = from_record<ccbw>(r.content);

@@ -4,12 +4,15 @@
 #include <souk/actors/entity/entity_actor.hpp>
 #include <souk/actors/requester/dealings.hpp>
 #include <souk/actors/requester/purchase.hpp>
+#include <souk/actors/requester/spending_book.hpp>
 #include <souk/backends/http/client.hpp>
 #include <souk/backends/keys/keyring.hpp>
 #include <souk/backends/rails/rail.hpp>
 #include <souk/backends/records/network.hpp>
 
 namespace souk {
+
+class bookkeeper;
 
 struct requester_options {
     std::string did;
@@ -21,7 +24,9 @@ struct requester_options {
     std::function<instant()> now;
     std::size_t shards = 2;
     on_trouble trouble; // of effects that did not come off; may be empty
+    std::shared_ptr<bookkeeper> books; // told of what moves; may be empty
     std::shared_ptr<past_dealings> past; // for rules about history; may be empty
+    std::shared_ptr<spending_book> spending; // limits, and from when on a person is asked; empty: there are none
     service::ports calls; // to bids' submitAccept; without a key none are made
 };
 
@@ -29,6 +34,7 @@ struct requester_roles {
     signer_actor signer;
     policy_actor policy;
     broker_actor broker; // may be empty
+    offerings_actor offerings; // may be empty: requests are published, and sent to nobody
 };
 
 // A bid as it counts, from its record and what it consists of: priced, with its end. Codes of read_bid, price_of, "bid_without_end".
@@ -43,6 +49,8 @@ public:
     purchase_world(caf::actor_system& sys, requester_options options, requester_roles roles, record_network& net, http::fetcher web, payment_rail& rail, const keyring& keys)
         : sys_(sys), options_(std::move(options)), roles_(std::move(roles)), net_(net), web_(std::move(web)), rail_(rail), keys_(keys) {}
     void perform(const purchase::publish_request&, reply_to<purchase::publish_request>) override;
+    void perform(const purchase::find_sellers&, reply_to<purchase::find_sellers>) override;
+    void perform(const purchase::tell_seller&, reply_to<purchase::tell_seller>) override;
     void perform(const purchase::judge&, reply_to<purchase::judge>) override;
     void perform(const purchase::grant&, reply_to<purchase::grant>) override;
     void perform(const purchase::publish_accept&, reply_to<purchase::publish_accept>) override;
@@ -59,8 +67,12 @@ private:
     void if_still_allowed(const Effect&, reply_to<Effect> tell, std::function<void()> go_on, std::function<void(policy_verdict)> denied);
     template <class Effect>
     void take_back(const Effect&, policy_verdict, reply_to<Effect>);
+    // Goes on when there is room for it within the limits, durably; `over` hears why not; `later` when that cannot be told now.
+    void within_limits(const std::string& key, const std::string& to, amount, instant until, std::function<void()> go_on, std::function<void(refusal)> over, std::function<void(std::string)> later);
     void give_grant(const purchase::grant&, reply_to<purchase::grant>);
     void write_accept(const purchase::publish_accept&, reply_to<purchase::publish_accept>);
+    void send_stop(const purchase::publish_stop&, const strong_ref& stop);
+    void pay_within_limits(const purchase::pay&, const std::string& url, const http::response& demand, paying);
     void send_payment(const purchase::pay&, const std::string& url, const http::response& demand, paying);
     static void read_answer(const purchase::pay&, const http::response&, const paying&);
 

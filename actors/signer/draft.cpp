@@ -33,7 +33,7 @@ constexpr kind kinds[] = {
     // The same in the words of the later generations.
     kind_of<flat::ccrfp>(), kind_of<flat::ccb>(), kind_of<flat::ccba>(), kind_of<flat::ccr>(),
     kind_of<market::vm>(), kind_of<market::rfp>(), kind_of<market::bids_x402>(), kind_of<market::wif_simple>(), kind_of<market::bid>(),
-    kind_of<market::accept>(), kind_of<market::receipt>(), kind_of<market::vm_delete>(), kind_of<market::event>(), kind_of<market::bidder_registration>(),
+    kind_of<market::accept>(), kind_of<market::receipt>(), kind_of<market::vm_delete>(), kind_of<market::event>(), kind_of<market::bidder_registration>(), kind_of<market::offering>(),
 };
 
 const kind* find_kind(std::string_view nsid) {
@@ -83,7 +83,9 @@ result<void> check_kind(const std::string& collection, const value& record) {
 
 bool is_linked(std::string_view collection) { return collection == ccr::nsid || collection == flat::ccr::nsid; }
 
-bool is_replaceable(const std::string& collection) { return collection == vouch::nsid; }
+bool is_replaceable(const std::string& collection) { return collection == vouch::nsid || collection == market::offering::nsid; }
+
+bool is_withdrawable(const std::string& collection) { return collection == rbac::nsid || collection == vouch::nsid || collection == market::offering::nsid; }
 
 bool say_the_same(const value& a, const value& b) {
     const auto bare = [](const value& record) {

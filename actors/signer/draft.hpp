@@ -24,8 +24,10 @@ result<void> check_kind(const std::string& collection, const value& record);
 // signer sees it.
 bool is_linked(std::string_view collection);
 
-// Whether a record under a key may be replaced: a vouch is about a person, and its key is that person.
+// Whether a record under a key may be replaced: a vouch is about a person, and its key is that person; an offering is what its author sells now.
 bool is_replaceable(const std::string& collection);
+// Whether it may be taken back. A market's word is never unsaid: only permissions, opinions and offers to all can be.
+bool is_withdrawable(const std::string& collection);
 
 // Whether two records say the same, whenever and with whatever signatures they say it.
 bool say_the_same(const value&, const value&);

@@ -64,8 +64,7 @@ struct signer_state {
             sign_waiting();
             return promise;
         }, [this](const withdraw_record& what) -> caf::result<kept> {
-            // A market's word is never unsaid: only permissions and opinions can be.
-            if (what.collection != rbac::nsid && what.collection != vouch::nsid)
+            if (!signing::is_withdrawable(what.collection))
                 return kept{0, refusal{"not_withdrawable", "records of " + what.collection + " stay"}};
             if (!records_.get(what.collection, what.rkey)) return kept{};
             if (withdrawals_.size() >= most_waiting) return kept{0, refusal{"not_now", "too many records wait to be withdrawn"}};

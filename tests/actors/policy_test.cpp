@@ -254,6 +254,24 @@ TEST_CASE_FIXTURE(with_friends, "a friend within the reach who cannot be read ma
     CHECK(judge_by(bob, {"denounced reach=1", "vouched"}).allowed);
 }
 
+TEST_CASE_FIXTURE(with_friends, "what only a host says of a friend neither vouches nor denounces: it is as if he could not be read") {
+    net.unproven.insert(bob);
+    const auto no = judge_by(carol, {"vouched depth=2"});
+    CHECK(!no.allowed);
+    CHECK(!no.wait);
+    CHECK(no.reason.find("the vouches of did:plc:bob could not be read") != std::string::npos);
+    says(bob, dan, "denounce"), says(alice, dan, "vouch"); // and nobody is kept out by it for good, either
+    const auto waits = judge_by(dan, {"denounced reach=1", "vouched"});
+    CHECK(!waits.allowed);
+    CHECK(waits.wait);
+    CHECK(judge_by(bob, {"vouched depth=2"}).allowed);
+    net.unproven.clear();
+    pass(6s);
+    CHECK(judge_by(carol, {"vouched depth=2"}).allowed);
+    CHECK(!judge_by(dan, {"denounced reach=1", "vouched"}).wait);
+    CHECK(!judge_by(dan, {"denounced reach=1", "vouched"}).allowed);
+}
+
 TEST_CASE_FIXTURE(with_friends, "a friend whose host never answers is unknown when time is over, and nobody beyond him is trusted through him") {
     says(alice, dan, "vouch");
     judge(bob); // Alice's own are known
@@ -384,6 +402,9 @@ TEST_CASE_FIXTURE(with_friends, "whose somebody is, is looked up when a rule ask
     CHECK(net.lists == 1);
     net.unreachable.insert(dan);
     CHECK(judge_by(dan, {"operator"}).wait);
+    net.unreachable.clear(), net.unproven.insert(dan);
+    pass(6s);
+    CHECK(judge_by(dan, {"operator"}).wait); // whose he says that he is has to be proven, too
 }
 
 // -- others' engines -----------------------------------------------------------------------------------------------------------

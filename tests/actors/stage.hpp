@@ -106,7 +106,7 @@ class network final : public record_network {
 public:
     std::map<std::string, std::vector<stored_record>> records; // by author
     std::map<std::string, did_document> documents;
-    std::set<std::string> unreachable;
+    std::set<std::string> unreachable, unproven; // whose host does not answer; whose host says what its account never signed
     tray out;
     int lists = 0, look_ups = 0;
 
@@ -122,6 +122,10 @@ public:
         result<std::vector<stored_record>> got = std::move(found);
         if (unreachable.contains(did)) got = refusal{"did_unresolved", did + " cannot be resolved"};
         out.give([tell = std::move(tell), got = std::move(got)] { tell(got); });
+    }
+    void list_proven(const std::string& did, const std::string& collection, std::function<void(result<std::vector<stored_record>>)> tell) override {
+        if (!unproven.contains(did)) return list(did, collection, std::move(tell));
+        out.give([tell = std::move(tell)] { tell(refusal{"record_not_proven", "bad_signature: no key of the account made it"}); });
     }
     void keys(const std::string& did, std::function<void(result<did_document>)> tell) override {
         ++look_ups;
@@ -166,6 +170,7 @@ public:
     }
     history past(std::string_view kind, const std::string& key) override { return streams_[std::string(kind) + '/' + key]; }
     std::vector<std::string> newest(std::string_view, std::size_t) override { return {}; }
+    std::uint64_t ended(const std::vector<std::string_view>&, std::uint64_t mark, std::size_t, const visitor&) override { return mark; }
 
 private:
     std::map<std::string, history> streams_;

@@ -34,7 +34,7 @@ test::explorer<payment> world() {
             },
             [&](const payment::look_up& e) {
                 out = {said(e, verdict::done, {"0xtx", now}), said(e, verdict::done, {std::nullopt, instant{1'700'000'100s}}),
-                       said(e, verdict::done, {std::nullopt, instant{1'700'000'301s}}), said(e, verdict::unknown)};
+                       said(e, verdict::done, {std::nullopt, instant{1'700'000'301s}}), said(e, verdict::done, {std::nullopt, now, true}), said(e, verdict::unknown)};
             },
             [&](const payment::give_back& e) { out = {said(e, verdict::done, {"0xback"}), said(e, verdict::failed, {}, "no"), said(e, verdict::unknown)}; });
         return out;
@@ -57,11 +57,11 @@ TEST_CASE("a payment moves once or not at all, whatever its rail says and when")
             match(f, [&](const payment::move& e) { CHECK(e.what == s.after.what); }, [](const auto&) {});
         for (const auto& e : s.said.events) {
             if (std::holds_alternative<payment::failed>(e)) {
-                // Failed is said only when the rail itself has passed the authorisation's end and the nonce is unused.
+                // Failed is said only when the rail itself has passed the authorisation's end and made no such transfer, or made another with its nonce.
                 const auto* o = std::get_if<outcome<payment::look_up>>(&s.command);
                 REQUIRE(o);
                 CHECK(!o->found.transaction);
-                CHECK(o->found.as_of > s.before.what.valid_before);
+                CHECK((o->found.as_of > s.before.what.valid_before || o->found.spent));
             }
             if (std::holds_alternative<payment::refund_intended>(e)) CHECK(s.before.at == payment::phase::confirmed);
         }
@@ -84,8 +84,19 @@ TEST_CASE("a nonce that pays for one accept never pays for another") {
     CHECK(said.events.empty());
 }
 
-TEST_CASE("an expired authorisation is refused before anything is asked of a rail") {
-    const auto said = payment::decide({}, payment::pay{terms()}, instant{1'700'000'300s});
-    REQUIRE(said.refused);
-    CHECK(said.refused->code == "invalid_exact_evm_payload_authorization_valid_before");
+TEST_CASE("an authorisation that comes after its time is asked after: somebody may have brought it before") {
+    const instant late{1'700'000'301s};
+    payment::state s;
+    const auto step = [&](payment::command c) {
+        for (const auto& e : payment::decide(s, c, late).events) s = payment::evolve(s, e);
+    };
+    step(payment::pay{terms()});
+    step(deadline_passed{});
+    REQUIRE(s.at == payment::phase::asking);
+    const auto before = s;
+    step(outcome<payment::look_up>{{terms()}, verdict::done, {std::nullopt, late, false}, {}});
+    CHECK(s.at == payment::phase::failed);
+    s = before;
+    step(outcome<payment::look_up>{{terms()}, verdict::done, {"0xabc", late, false}, {}});
+    CHECK(s.at == payment::phase::confirmed);
 }

@@ -10,13 +10,14 @@ namespace {
 const instant begin{1'700'000'000s};
 const strong_ref rfp{"at://did:plc:alice/com.publicdomainrelay.ccrfp/p", "bafyrfp"}, accept_ref{"at://did:plc:alice/com.publicdomainrelay.ccba/p", "bafyaccept"};
 
-purchase::terms terms() { return {std::string("request"), 1'000'000, 5000, {}, "", false}; }
+purchase::terms terms() { return {std::string("request"), 1'000'000, 5000, {}, "", false, dialect::g1, true}; }
 purchase::offer offer(const std::string& who, amount price) {
     purchase::offer o;
     o.ref = {"at://" + who + "/com.publicdomainrelay.ccb/b", "bafy" + who}, o.rfp = rfp, o.bidder = who, o.record = std::string("bid of ") + who;
     o.for_slice = price, o.slice = 3600, o.tier = "none", o.expires = begin + 1h;
     return o;
 }
+const refusal over_limit{"spending_limit", "more than is left"};
 policy_verdict says(bool allowed) { return {allowed, false, allowed ? "vouched" : "denounced", {}}; }
 
 template <class Effect>
@@ -31,22 +32,24 @@ test::explorer<purchase> world() {
                                               purchase::bid_withdrawn{"bob", offer("bob", 1).ref.uri}, purchase::bid_withdrawn{"eve", offer("bob", 1).ref.uri},
                                               purchase::receipt_seen{"bob", {"at://bob/r/r", "bafyr"}}, purchase::receipt_seen{"eve", {"at://eve/r/r", "bafyr"}},
                                               purchase::statement_seen{"bob", {"at://bob/s/s", "bafys"}, 60'000, 50'000, 600, "over"},
-                                              purchase::statement_seen{"eve", {"at://eve/s/s", "bafys"}, 0, 0, 0, "lies"}, purchase::stop{"enough"}};
+                                              purchase::statement_seen{"eve", {"at://eve/s/s", "bafys"}, 0, 0, 0, "lies"}, purchase::stop{"enough"}, purchase::approve{}};
     };
     x.outcomes = [](const purchase::effect& f, instant now) {
         std::vector<purchase::command> out;
         match(f,
             [&](const purchase::publish_request& e) { out = {said(e, verdict::done, {rfp}), said(e, verdict::failed), said(e, verdict::unknown)}; },
+            [&](const purchase::find_sellers& e) { out = {said(e, verdict::done, {{{"bob", "https://bob.example"}}}), said(e, verdict::done), said(e, verdict::unknown)}; },
+            [&](const purchase::tell_seller& e) { out = {said(e, verdict::done), said(e, verdict::failed), said(e, verdict::unknown)}; },
             [&](const purchase::judge& e) {
                 out = {said(e, verdict::done, {says(e.of.bidder == "bob")}), said(e, verdict::done, {{false, true, "cannot tell yet", {}}}), said(e, verdict::unknown)};
             },
-            [&](const purchase::grant& e) { out = {said(e, verdict::done), said(e, verdict::done, {says(false)}), said(e, verdict::failed), said(e, verdict::unknown)}; },
+            [&](const purchase::grant& e) { out = {said(e, verdict::done), said(e, verdict::done, {says(false)}), said(e, verdict::done, {{}, over_limit}), said(e, verdict::failed), said(e, verdict::unknown)}; },
             [&](const purchase::publish_accept& e) {
                 out = {said(e, verdict::done, {accept_ref}), said(e, verdict::done, {{}, says(false)}), said(e, verdict::failed), said(e, verdict::unknown)};
             },
             [&](const purchase::pay& e) {
                 out = {said(e, verdict::done, {"0xtx", {}, {}}), said(e, verdict::done, {"0xtx", {"at://bob/r/r", "bafyr"}, {}}), said(e, verdict::done, {"", {}, refusal{"contract_over", "no"}}),
-                       said(e, verdict::done, {"", {}, {}, says(false)}), said(e, verdict::failed, {}, "402 again"), said(e, verdict::unknown)};
+                       said(e, verdict::done, {"", {}, {}, says(false)}), said(e, verdict::done, {"", {}, {}, {}, over_limit}), said(e, verdict::failed, {}, "402 again"), said(e, verdict::unknown)};
             },
             [&](const purchase::look_up& e) {
                 out = {said(e, verdict::done, {"0xtx", now}), said(e, verdict::done, {"", begin}), said(e, verdict::done, {"", begin + 24h}), said(e, verdict::unknown)};
@@ -64,6 +67,8 @@ test::explorer<purchase> world() {
         auto t = s;
         t.due = {}, t.alarms = t.alarms > 0, t.pay_until = {}, t.started = {}, t.ends = {}, t.why.clear(), t.paid = 0, t.refunded = 0;
         for (auto& o : t.offers) o.judged_at = {};
+        for (auto& a : t.told) a.why.clear();
+        if (t.at != purchase::phase::gathering) t.told.clear(); // then it only says where the winner is told of things
         return encode_described(t);
     };
     return x;
@@ -81,6 +86,13 @@ TEST_CASE("Alice pays one bidder, once, whom her policy allowed, and what he bid
             const bool over = a.at == purchase::phase::stopping || purchase::is_final(a);
             CHECK((w->verdict->allowed || over)); // nor does one who falls from grace go on
         }
+        const auto over = [&](const auto* o) { return o && o->said == verdict::done && o->found.over_limit; };
+        if (over(std::get_if<outcome<purchase::grant>>(&s.command)) && s.before.at == purchase::phase::granting) {
+            CHECK(a.at == purchase::phase::failed); // before anything was promised
+            CHECK(a.accept.cid.empty());
+            CHECK(a.why == "spending_limit: more than is left");
+        }
+        if (over(std::get_if<outcome<purchase::pay>>(&s.command)) && s.before.at == purchase::phase::paying) CHECK(a.at == purchase::phase::stopping);
         const auto denied = [&](const auto* o) { return o && o->said == verdict::done && o->found.denied; };
         if (denied(std::get_if<outcome<purchase::pay>>(&s.command)) && s.before.at == purchase::phase::paying) CHECK(a.at == purchase::phase::stopping);
         if (denied(std::get_if<outcome<purchase::publish_accept>>(&s.command)) && s.before.at == purchase::phase::accepting) {
@@ -108,8 +120,98 @@ TEST_CASE("Alice pays one bidder, once, whom her policy allowed, and what he bid
     };
     x.run();
     for (std::size_t i = 0; i < std::variant_size_v<purchase::event>; ++i)
-        if (i != 7) CHECK_MESSAGE(x.events_seen.count(i), "event " << i << " was never seen"); // 7: planned, in its own test
+        if (i != 7 && i < 22) CHECK_MESSAGE(x.events_seen.count(i), "event " << i << " was never seen"); // 7: planned; from 22: approving; in their own tests
     MESSAGE(x.states << " states, " << x.steps << " steps");
+}
+
+TEST_CASE("what costs more than is spent without asking is not granted, accepted or paid before a person has said yes") {
+    auto x = world();
+    const auto orders = x.orders;
+    x.orders = [orders](const purchase::state& s) {
+        auto all = orders(s);
+        auto& open = std::get<purchase::open>(all[0]);
+        open.what.approve_above = 59'999, open.what.approve_ms = 600'000;
+        return all;
+    };
+    std::size_t waited = 0, went_on = 0;
+    x.judge = [&](const test::step<purchase>& s) {
+        const auto& a = s.after;
+        const bool said_yes = std::holds_alternative<purchase::approve>(s.command);
+        if (a.at == purchase::phase::approving) {
+            ++waited;
+            CHECK(purchase::effects(a).empty()); // nobody is told, nothing is promised
+            CHECK(a.due <= purchase::winner(a)->expires);
+            CHECK(!a.granted);
+        }
+        if (s.before.at == purchase::phase::approving && a.at != purchase::phase::approving) {
+            went_on += a.at == purchase::phase::granting;
+            CHECK((a.at == purchase::phase::failed || (a.at == purchase::phase::granting && said_yes)));
+        }
+        if (a.at == purchase::phase::granting || a.at == purchase::phase::paying) CHECK(a.approved >= purchase::winner(a)->for_slice);
+        if (a.approved != s.before.approved) CHECK(said_yes);
+    };
+    x.run();
+    CHECK(waited > 0);
+    CHECK(went_on > 0);
+    for (std::size_t i : {22u, 23u}) CHECK(x.events_seen.count(i));
+}
+
+TEST_CASE("a yes is to the price that was shown; time, or a bid that is over, ends the waiting") {
+    purchase::state s;
+    s.at = purchase::phase::gathering, s.key = "p", s.rfp = rfp, s.what.approve_above = 15, s.what.approve_ms = 3'600'000, s.offers = {offer("bob", 20), offer("carol", 30)};
+    for (auto& o : s.offers) o.verdict = says(true);
+    s.offers[0].expires = begin + 10min;
+    const auto go = [&](const purchase::command& c, instant now = begin) {
+        const auto said_of = purchase::decide(s, c, now);
+        for (const auto& e : said_of.events) s = purchase::evolve(s, e);
+        return said_of.refused ? said_of.refused->code : std::string();
+    };
+    go(deadline_passed{});
+    REQUIRE(s.at == purchase::phase::approving);
+    CHECK(s.due == begin + 10min); // the bid's end, which is sooner
+    const auto waiting = s;
+    go(purchase::approve{});
+    REQUIRE(s.at == purchase::phase::granting);
+    CHECK(purchase::winner(s)->bidder == "bob");
+    // He falls from grace: the next best is dearer than what was said yes to.
+    go(said(std::get<purchase::grant>(purchase::effects(s).at(0)), verdict::done, {says(false)}));
+    CHECK(s.at == purchase::phase::approving);
+    CHECK(purchase::winner(s)->bidder == "carol");
+    CHECK(s.why.find("0.000030 is more than 0.000015") != std::string::npos);
+    go(purchase::approve{});
+    CHECK(s.at == purchase::phase::granting);
+    s = waiting;
+    go(purchase::approve{}, begin + 11min); // too late for his bid, and it was no yes to hers
+    CHECK(s.at == purchase::phase::approving);
+    CHECK(purchase::winner(s)->bidder == "carol");
+    s = waiting;
+    go(purchase::bid_withdrawn{"bob", s.offers[0].ref.uri});
+    go(purchase::approve{});
+    CHECK(purchase::winner(s)->bidder == "carol");
+    s = waiting;
+    go(deadline_passed{}, begin + 10min);
+    CHECK(s.at == purchase::phase::failed);
+    CHECK(s.why == "approval_timeout: nobody said yes in time to 0.000020");
+    CHECK(go(purchase::approve{}) == "purchase_over");
+    s = waiting;
+    go(purchase::stop{"enough"});
+    CHECK(s.at == purchase::phase::failed);
+    s = {};
+    CHECK(go(purchase::approve{}) == "unknown_purchase");
+}
+
+TEST_CASE("a yes beforehand is to any price, and what costs little needs none") {
+    for (const bool beforehand : {true, false}) {
+        purchase::state s;
+        s.at = purchase::phase::gathering, s.key = "p", s.rfp = rfp, s.what.approve_above = beforehand ? 15 : 20, s.what.approve_ms = 1000, s.offers = {offer("bob", 20)};
+        s.offers[0].verdict = says(true);
+        const auto go = [&](const purchase::command& c) {
+            for (const auto& e : purchase::decide(s, c, begin).events) s = purchase::evolve(s, e);
+        };
+        if (beforehand) go(purchase::approve{});
+        go(deadline_passed{});
+        CHECK(s.at == purchase::phase::granting);
+    }
 }
 
 TEST_CASE("the cheapest a second wins among those allowed; ties go to the first") {
