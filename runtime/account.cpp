@@ -3,6 +3,7 @@
 #include <boost/mp11/algorithm.hpp>
 
 #include <souk/actors/policy/association.hpp>
+#include <souk/backends/pds/oauth_session.hpp>
 #include <souk/backends/tls/authority.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/messages/market_records.hpp>
@@ -19,17 +20,23 @@ std::optional<hosted_account> account_of(const node_config& c) {
     if (!std::filesystem::exists(account_file(c))) return std::nullopt;
     const auto known = from_json(tls::read_file(account_file(c)));
     if (!known || !is_did(known->text("did"))) throw std::runtime_error(account_file(c).string() + " is damaged");
-    hosted_account a{std::string(known->text("did")), std::string(known->text("handle")), std::string(known->text("host"))};
+    hosted_account a{std::string(known->text("did")), std::string(known->text("handle")), std::string(known->text("host")),
+                     known->text("login") == "oauth" ? login_kind::oauth : login_kind::password};
     if (a.host != c.pds_host) throw std::runtime_error(account_file(c).string() + ": the account is at " + a.host + ", and [pds] says " + c.pds_host);
     return a;
 }
 
 void keep_account(const node_config& c, const hosted_account& a) {
-    tls::write_secret(account_file(c), to_json(value(value::map{{"did", a.did}, {"handle", a.handle}, {"host", a.host}})));
+    tls::write_secret(account_file(c), to_json(value(value::map{{"did", a.did}, {"handle", a.handle}, {"host", a.host}, {"login", a.login == login_kind::oauth ? "oauth" : "password"}})));
 }
 
 std::filesystem::path password_file(const node_config& c) { return c.pds_password.empty() ? c.directory / "keys" / "pds-password" : c.pds_password; }
-std::unique_ptr<kept_file> session_file(const node_config& c) { return make_kept_file(c.directory / "keys" / "pds-session"); }
+std::unique_ptr<kept_file> session_file(const node_config& c, login_kind how) { return make_kept_file(c.directory / "keys" / (how == login_kind::oauth ? "pds-oauth" : "pds-session")); }
+
+std::unique_ptr<pds::session> session_of(http::client& web, const node_config& c, const hosted_account& a, kept_file& tokens, std::function<instant()> now) {
+    if (a.login == login_kind::oauth) return std::make_unique<pds::oauth_session>(web, c.pds_host, a.did, tokens, c.directory / "keys" / "pds-oauth.lock", std::move(now));
+    return std::make_unique<pds::password_session>(web, login_of(c, a.did), tokens, std::move(now));
+}
 
 pds::account login_of(const node_config& c, const std::string& did) {
     return {c.pds_host, c.pds_identifier, did, [file = password_file(c)]() -> result<crypto::secret> {

@@ -1,7 +1,5 @@
 #include <souk/runtime/back_fill.hpp>
 
-#include <optional>
-
 #include <souk/messages/json.hpp>
 
 namespace souk {
@@ -10,12 +8,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t most_pages = 100, largest_page = 4 << 20;
+constexpr std::size_t usual_pages = 100, largest_page = 4 << 20;
+constexpr auto look_every = 1s; // while somebody waits for his turn: the node's clock is not the one that threads wait by
+
+// Of whom this is said nothing will ever be read.
+bool for_good(const std::string& code) {
+    return code == "record_not_found" || code == "bad_did" || code == "did_given_up";
+}
 
 } // namespace
 
 back_fill::back_fill(http::client& web, record_network& net, options o, std::function<void(const stored_record&)> tell)
-    : web_(web), net_(net), options_(std::move(o)), tell_(std::move(tell)) {
+    : web_(web), net_(net), options_(std::move(o)), tell_(std::move(tell)), accounts_({options_.file, options_.how_far, most_accounts}, options_.now()) {
     worker_ = std::thread([this] { work(); });
 }
 
@@ -26,44 +30,55 @@ back_fill::~back_fill() {
 
 void back_fill::account(const std::string& did) {
     const std::lock_guard hold(gate_->guard);
-    if (known_.contains(did)) return;
-    if (waiting_.size() >= most_accounts) return void(++count_.passed_over);
-    known_.insert(did), waiting_.push_back(did);
+    accounts_.add(did, options_.now());
     gate_->moved.notify_all();
 }
 void back_fill::everyone() {
     const std::lock_guard hold(gate_->guard);
-    everyone_ = true;
+    accounts_.add_everyone();
+    gate_->moved.notify_all();
+}
+void back_fill::look() {
+    const std::lock_guard hold(gate_->guard);
     gate_->moved.notify_all();
 }
 back_fill::counters back_fill::so_far() const {
     const std::lock_guard hold(gate_->guard);
-    return count_;
+    auto c = count_;
+    const auto waiting = accounts_.so_far();
+    c.waiting = waiting.waiting, c.failing = waiting.failing, c.given_up = waiting.given_up, c.passed_over = waiting.passed_over;
+    return c;
 }
 
 void back_fill::work() {
-    for (;;) {
-        std::string did;
-        {
-            std::unique_lock hold(gate_->guard);
-            gate_->moved.wait(hold, [this] { return gate_->called || everyone_ || !waiting_.empty(); });
-            if (gate_->called) return;
-            if (!std::exchange(everyone_, false)) did = std::move(waiting_.front()), waiting_.pop_front(), known_.erase(did);
+    std::unique_lock hold(gate_->guard);
+    while (!gate_->called) {
+        const auto did = accounts_.take(options_.now());
+        if (!did) {
+            if (accounts_.next()) gate_->moved.wait_for(hold, look_every);
+            else gate_->moved.wait(hold);
+            continue;
         }
-        if (did.empty()) list_accounts();
-        else read(did);
+        hold.unlock();
+        bool whole = true;
+        if (did->empty()) list_accounts();
+        else if (options_.found) options_.found(*did);
+        else whole = read(*did);
+        hold.lock();
+        if (gate_->called) return; // what was not read to its end is read by the next run
+        whole ? accounts_.read(*did) : accounts_.failed(*did, options_.now());
     }
 }
 
 void back_fill::list_accounts() {
     bool by_collection = true;
     for (const auto& one : options_.collections)
-        by_collection = by_collection && list_accounts("collection=" + http::percent_encode(one) + "&limit=1000", "com.atproto.sync.listReposByCollection");
-    if (!by_collection) list_accounts("limit=1000", "com.atproto.sync.listRepos");
+        by_collection = by_collection && list_accounts("collection=" + http::percent_encode(one) + "&limit=1000", "com.atproto.sync.listReposByCollection", usual_pages);
+    if (!by_collection) list_accounts("limit=1000", "com.atproto.sync.listRepos", options_.pages_of_all);
 }
 
 // False: the host does not answer this.
-bool back_fill::list_accounts(const std::string& query, const std::string& nsid) {
+bool back_fill::list_accounts(const std::string& query, const std::string& nsid, std::size_t most_pages) {
     std::string cursor;
     for (std::size_t pages = 0; pages < most_pages; ++pages) {
         http::call c;
@@ -86,27 +101,28 @@ bool back_fill::list_accounts(const std::string& query, const std::string& nsid)
     return true;
 }
 
-void back_fill::read(const std::string& did) {
+bool back_fill::read(const std::string& did) {
     const auto before = options_.now() - options_.how_far;
     const auto oldest = to_tid(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(before.time_since_epoch()).count()), 0);
     std::uint64_t told = 0;
-    bool whole = true;
+    bool whole = true, hopeless = true;
     for (const auto& collection : options_.collections) {
         const auto said = http::answer_of<result<std::vector<stored_record>>>(gate_, [&](auto tell) { net_.list(did, collection, std::move(tell)); });
-        if (!said) return;
+        if (!said) return false;
         if (!*said) {
-            whole = false;
+            whole = false, hopeless = hopeless && for_good(said->error().code);
             continue;
         }
         auto& all = **said;
         for (auto r = all.rbegin(); r != all.rend(); ++r) { // oldest first, as a stream would have it
-            if (gate_->was_called()) return;
+            if (gate_->was_called()) return false;
             if (is_tid(r->uri.rkey) && r->uri.rkey < oldest) continue;
             tell_(*r), ++told;
         }
     }
     const std::lock_guard hold(gate_->guard);
     ++count_.accounts, count_.records += told, count_.unread += !whole;
+    return whole || hopeless;
 }
 
 } // namespace souk

@@ -5,7 +5,10 @@
 
 #include <souk/actors/policy/grammar.hpp>
 #include <souk/messages/at.hpp>
+#include <souk/messages/bytes.hpp>
 #include <souk/messages/crypto.hpp>
+#include <souk/messages/money.hpp>
+#include <souk/messages/x402.hpp>
 #include <souk/runtime/toml.hpp>
 
 namespace souk {
@@ -41,7 +44,7 @@ std::optional<place> place_at(toml_table& t) {
 
 void rules_at(toml_table& t, std::vector<std::string>& into) {
     t.texts("rules", into);
-    if (const auto good = policy::check_rules(into); !good) t.fail("rules", good.error().text);
+    if (const auto good = souk::policy::check_rules(into); !good) t.fail("rules", good.error().text);
 }
 
 bool names_a_host(std::string_view url) {
@@ -114,7 +117,7 @@ struct reader {
         t.done();
     }
     void network(toml_table t) {
-        t.texts("watch", c.watch), t.texts("relays", c.relays);
+        t.texts("watch", c.watch), t.texts("relays", c.relays), t.texts("crawls", c.crawls);
         t.text("plc_directory", c.plc_directory);
         path(t, "authority", c.authority);
         t.flag("allow_private", c.allow_private);
@@ -142,7 +145,51 @@ struct reader {
         c.bid_life = std::chrono::seconds{t.number("bid_life", 10, 86400).value_or(600)};
         c.location = place_at(t);
         rules_at(t, c.bidder_rules);
+        t.flag("offering", c.offering);
         t.done();
+    }
+    void rail(toml_table t) {
+        chain_rail r;
+        t.text("network", r.network), t.text("asset", r.asset), t.text("token", r.token), t.text("token_version", r.token_version);
+        t.texts("nodes", r.nodes), t.text_map("headers", r.headers);
+        t.text("facilitator", r.facilitator), t.text_map("facilitator_headers", r.facilitator_headers);
+        while (r.facilitator.ends_with('/')) r.facilitator.pop_back();
+        if (!r.facilitator.empty() && !r.facilitator.starts_with("https://") && !r.facilitator.starts_with("http://")) t.fail("facilitator", "expected https://...");
+        r.agree = t.number("agree", 1, 16).value_or(1), r.signers = t.number("signers", 0, 16).value_or(1);
+        r.confirmations = t.number("confirmations", 1, 10'000).value_or(1), r.watched = t.number("watched", 1, 10'000).value_or(std::max<std::int64_t>(12, r.confirmations));
+        r.most_gas = t.number("most_gas", 21'000, 30'000'000).value_or(250'000), r.most_fee_gwei = t.number("most_fee_gwei", 1, 1'000'000).value_or(100);
+        const auto known = x402::chain_of(r.network);
+        if (!known || r.network == x402::development_network) t.fail("network", "expected a chain: \"eip155:NUMBER\"");
+        const auto asset = crypto::checksummed(r.asset);
+        if (!asset) t.fail("asset", asset.error().text);
+        r.asset = *asset;
+        if (r.nodes.empty() || r.nodes.size() > 16) t.fail("nodes", "expected the addresses of one to sixteen of the chain's nodes");
+        if (r.agree > static_cast<std::int64_t>(r.nodes.size())) t.fail("agree", "there are only " + std::to_string(r.nodes.size()) + " nodes");
+        if (r.watched < r.confirmations) t.fail("watched", "no fewer blocks than `confirmations`");
+        t.done();
+        c.chain = std::move(r);
+    }
+    void spending(toml_table t) {
+        const auto sum = [&](const char* key, amount& into) {
+            std::string text;
+            t.text(key, text);
+            if (text.empty()) return;
+            const auto units = from_decimal(text);
+            if (!units || *units <= 0) t.fail(key, "expected a positive sum, as \"2.50\"");
+            into = *units;
+        };
+        sum("per_contract", c.spending.per_contract), sum("per_counterparty", c.spending.per_counterparty), sum("per_day", c.spending.per_day);
+        sum("approve_above", c.spending.approve_above);
+        c.spending.approve_within = std::chrono::seconds{t.number("approve_within", 10, 7 * 86400).value_or(3600)};
+        t.done();
+    }
+    void facilitator(toml_table t) {
+        t.text_map("callers", c.facilitator_callers), t.flag("open", c.facilitator_open);
+        for (const auto& [name, hash] : c.facilitator_callers)
+            if (const auto bytes = from_hex(hash); !bytes || bytes->size() != 32) t.fail("callers", name + ": expected the SHA-256 of its token, 64 hexadecimal digits");
+        if (c.facilitator_open != c.facilitator_callers.empty()) t.fail("callers", "expected who may settle; or `open = true` for everybody, whose gas this node then pays");
+        t.done();
+        c.facilitator = true;
     }
     void workload(toml_table t) { // the bid's wif block: where a machine finds its identity
         t.text("token_path", c.token_path), t.text("url_path", c.url_path), t.text("actx_path", c.actx_path);
@@ -163,7 +210,7 @@ struct reader {
         c.capacity.mem_mib = size("mem", "1G"), c.capacity.disk_mib = size("disk", "20G");
         path(t, "image", c.image);
         t.flag("allow_emulation", c.allow_emulation);
-        c.boot_within = std::chrono::seconds{t.number("boot_within", 5, 3600).value_or(180)};
+        c.boot_within = std::chrono::seconds{t.number("boot_within", 5, 3600).value_or(c.boot_within.count())};
         t.text("base_url", c.base_url);
         path(t, "authority", c.machine_authority);
         for (auto& l : t.tables("lead")) {
@@ -188,10 +235,24 @@ struct reader {
     }
 
     void requester(toml_table& t) {
-        t.text("relay", c.relay);
+        t.text("relay", c.relay), t.flag("seek", c.seek);
         std::string said;
         t.text("generation", said);
         if (!said.empty() && !boost::describe::enum_from_string(said.c_str(), c.speaks)) t.fail("generation", "there is no generation \"" + said + "\"; expected g1, g2, g3 or g4");
+        t.done();
+    }
+
+    void policy(toml_table t) {
+        rules_at(t, c.policy_rules);
+        t.texts("answers", c.policy_answers);
+        if (c.policy_answers.size() > 1'000) t.fail("answers", "at most 1,000 DIDs");
+        for (const auto& did : c.policy_answers)
+            if (!is_did(did)) t.fail("answers", "expected DIDs of those who may ask, found \"" + did + '"');
+        t.done();
+    }
+    void market(toml_table t) {
+        t.flag("registry", c.registry);
+        c.look_every = std::chrono::seconds{t.number("look_every", 1, 86400).value_or(600)};
         t.done();
     }
 
@@ -204,17 +265,22 @@ struct reader {
         if (auto x = t.table("door")) door(*x);
         if (auto x = t.table("network")) network(*x);
         if (auto x = t.table("cluster")) cluster(*x);
-        if (auto x = t.table("policy")) rules_at(*x, c.policy_rules), x->done();
+        if (auto x = t.table("policy")) policy(*x);
         if (auto x = t.table("requester")) requester(*x);
-        if (auto x = t.table("market")) x->flag("registry", c.registry), x->done();
+        if (auto x = t.table("market")) market(*x);
         if (auto x = t.table("bidder")) bidder(*x);
         if (auto x = t.table("workload")) workload(*x);
         if (auto x = t.table("ledger")) x->text_map("funds", c.funds), x->done(), c.ledger = true;
-        if (auto x = t.table("wallet")) x->text("ledger", c.wallet_ledger), x->done();
+        if (auto x = t.table("rail")) rail(*x);
+        if (auto x = t.table("facilitator")) facilitator(*x);
+        if (auto x = t.table("wallet")) x->text("ledger", c.wallet_ledger), path(*x, "passphrase_file", c.passphrase_file), x->done();
+        if (auto x = t.table("spending")) spending(*x);
         if (auto x = t.table("issuer")) x->text("uri", c.issuer_uri), x->text("account", c.actx), x->done();
         if (auto x = t.table("launcher")) launcher(*x);
         if (auto x = t.table("broker")) broker(*x);
         t.done();
+        if (c.chain && (c.ledger || !c.wallet_ledger.empty())) t.fail("rail", "a node is paid on one rail: a chain, or the development ledger");
+        if (c.facilitator && (!c.chain || !c.chain->facilitator.empty())) t.fail("facilitator", "a facilitator needs a [rail] that it settles on itself");
         const bool hosted = c.identity == "account";
         if (c.identity != "none" && !hosted && (!c.door || c.public_url.empty())) t.fail("identity", "an identity needs a [door] with `listen` and `public`");
         if (hosted == c.pds_host.empty()) t.fail("pds", hosted ? "an account needs a [pds] with its `host`" : "a [pds] is for [identity] method = \"account\"");

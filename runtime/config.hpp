@@ -10,7 +10,9 @@
 #include <string>
 #include <vector>
 
+#include <souk/actors/requester/spending.hpp>
 #include <souk/backends/compute/backend.hpp>
+#include <souk/backends/keys/locked_key.hpp>
 #include <souk/messages/dialect.hpp>
 
 namespace souk {
@@ -19,6 +21,15 @@ struct endpoint {
     std::string host = "127.0.0.1";
     std::uint16_t port = 0;
     std::string text() const { return host + ':' + std::to_string(port); }
+};
+
+struct chain_rail {
+    std::string network, asset, token = "USDC", token_version = "2";
+    std::vector<std::string> nodes;                 // addresses of JSON-RPC
+    std::map<std::string, std::string> headers;     // sent to all of them
+    std::string facilitator;                        // who settles, instead of keys of our own; https://...
+    std::map<std::string, std::string> facilitator_headers;
+    std::int64_t agree = 1, signers = 1, confirmations = 1, watched = 12, most_gas = 250'000, most_fee_gwei = 100;
 };
 
 struct node_config {
@@ -52,6 +63,7 @@ struct node_config {
     // [network]
     std::vector<std::string> watch;     // hosts whose new records are read, as Jetstream frames them
     std::vector<std::string> relays;    // hosts whose streams of commits are read, verified, and that are asked to read ours
+    std::vector<std::string> crawls;    // hosts that may ask to be followed too (requestCrawl): names, ".example.com" for all below it, "*" for any
     std::string plc_directory = "https://plc.directory";
     std::filesystem::path authority;    // roots besides the system's, for outgoing connections
     bool allow_private = false;
@@ -65,12 +77,15 @@ struct node_config {
     std::vector<std::string> allowed;
 
     // [policy], [requester]
+    bool seek = true;                   // requests are sent to sellers who are known by their offerings, too
     std::vector<std::string> policy_rules;
+    std::vector<std::string> policy_answers; // DIDs who may ask by evaluatePolicy: a verdict tells of whom this node trusts
     std::string relay;                  // DID of the relay that writes machines' keys for us
     dialect speaks = dialect::g1;       // generation of the contract's records that requests are written in
 
     // [market]
     bool registry = false;              // bidders may register here, and be listed
+    std::chrono::seconds look_every{600}; // at who sells, by the lists of `watch` and `relays`; their streams tell meanwhile
 
     // [bidder]
     std::string cost = "0.06", currency = "USDC", frequency = "hourly", tier = "none";
@@ -78,12 +93,22 @@ struct node_config {
     std::chrono::seconds bid_life{600};
     std::optional<place> location;
     std::vector<std::string> bidder_rules;
+    bool offering = true;               // say to everyone what is sold here; false takes back what was said
     std::string token_path, url_path, actx_path, url_route, to_issue;
 
     // [ledger]: this node keeps the development ledger; [wallet]: where it is, for one that does not
     bool ledger = false;
     std::map<std::string, std::string> funds; // address -> whole units, given once
     std::string wallet_ledger;                // https://host:port
+    std::filesystem::path passphrase_file;    // of the keys of secp256k1
+    passphrase_source passphrase;             // not read from here: by whoever starts the node, or opens its keys (runtime/passphrase.hpp)
+
+    spending_limits spending; // [spending]
+
+    // [rail]: a chain; [facilitator]: whose payments are settled on it beside this node's own
+    std::optional<chain_rail> chain;
+    std::map<std::string, std::string> facilitator_callers; // name -> SHA-256 of its bearer token, in hexadecimal
+    bool facilitator = false, facilitator_open = false;
 
     // [issuer]
     std::string issuer_uri, actx;
@@ -93,7 +118,7 @@ struct node_config {
     compute::size capacity;
     std::filesystem::path image;
     bool allow_emulation = true;
-    std::chrono::seconds boot_within{180};
+    std::chrono::seconds boot_within{240};
     std::string base_url;
     std::vector<compute::lead> leads;
     std::filesystem::path machine_authority;

@@ -3,6 +3,8 @@
 #include <souk/actors/policy/grammar.hpp>
 #include <souk/messages/dag_cbor.hpp>
 #include <souk/messages/json.hpp>
+#include <souk/runtime/pay.hpp>
+#include <souk/runtime/statement.hpp>
 
 namespace souk {
 
@@ -38,6 +40,9 @@ public:
             if (!body) return say(http::error_response(400, body.error()));
             if (is("POST", "/v1/buy")) return buy_it(*body, std::move(say));
             if (is("POST", "/v1/stop")) return stop_it(*body, std::move(say));
+            if (is("POST", "/v1/pay")) return pay_for(*body, std::move(say));
+            if (is("POST", "/v1/approve")) return pass<kept>(p_.requester, "requester", contract_order{text_of(*body, "id"), "approve", ""}, std::move(say));
+            if (is("POST", "/v1/fund")) return fund(*body, std::move(say));
             if (is("POST", "/v1/vouch")) return vouch_for(*body, std::move(say));
             if (is("POST", "/v1/drain")) return pass<host_view>(p_.fleet, "fleet", drain_host{text_of(*body, "host"), flag_of(*body, "on")}, std::move(say));
             if (is("POST", "/v1/revoke")) return pass<kept>(p_.broker, "tunnel broker", route_revocation{text_of(*body, "label"), text_of(*body, "why")}, std::move(say));
@@ -58,6 +63,7 @@ public:
                                                      : pass<console_view>(p_.launcher, "launcher", console_query{std::string(r.param("tag"))}, std::move(say));
         if (is("GET", "/v1/routes")) return pass<route_list>(p_.broker, "tunnel broker", route_query{std::string(r.param("did"))}, std::move(say));
         if (is("GET", "/v1/trust")) return pass<trust_view>(p_.policy, "policy engine", trust_query{std::string(r.param("did")), depth_of(r.param("depth"))}, std::move(say));
+        if (is("GET", "/v1/offerings")) return pass<offerings_view>(p_.offerings, "reader of offerings", offerings_query{"", std::string(r.param("after")), 1'000}, std::move(say));
         if (is("GET", "/v1/links")) return say(json(links()));
         if (is("GET", "/v1/resolve"))
             return p_.identities->show(std::string(r.param("did")), [say](result<shown_identity> d) {
@@ -67,7 +73,9 @@ public:
                 say(json(std::move(shown)));
             });
         if (is("GET", "/v1/who")) return who(std::string(r.param("name")), std::move(say));
+        if (is("GET", "/v1/spending")) return say(json(spending_of(std::string(r.param("to")))));
         if (is("GET", "/v1/wallet")) return wallet(std::move(say));
+        if (is("GET", "/v1/statement")) return statement(r, std::move(say));
         say(http::error_response(404, {"not_found", "no such question"}));
     }
 
@@ -100,6 +108,21 @@ private:
         const contract_order o{text_of(body, "id"), "stop", text_of(body, "reason")};
         if (p_.requester) pass<kept>(p_.requester, "requester", o, std::move(say));
         else pass<kept>(p_.bidder, "bidder or requester", o, std::move(say));
+    }
+    void pay_for(const value& body, http::responder say) {
+        if (!p_.rail || !p_.keys || !p_.web) return say(no_role("wallet"));
+        purse own{p_.web, *p_.rail, p_.keys->wallet(), p_.now, p_.books, {}};
+        if (p_.spending) own.within_limits = [book = p_.spending, approved = flag_of(body, "approved")](const paid_for& p, instant until, std::function<void(result<void>)> then) {
+            const auto above = book->limits().approve_above;
+            if (above > 0 && p.value > above && !approved)
+                return then(refusal{"approval_needed", to_decimal(p.value) + " is more than " + to_decimal(above) + ", which is spent without asking: say it with --yes"});
+            if (!book->limits().any() || p.value <= 0) return then({});
+            book->hold({"pay/" + p.nonce + '/' + std::to_string(p.value) + '/' + p.to, p.to, p.value, until}, std::move(then));
+        };
+        pay(own, {text_of(body, "url"), text_of(body, "id"), number_of(body, "most", 0)}, [say](result<paid_for> r) {
+            if (!r) return say(http::error_response(409, r.error()));
+            say(json(to_value(*r)));
+        });
     }
     void vouch_for(const value& body, http::responder say) {
         if (!p_.own) return say(no_role("repository"));
@@ -156,9 +179,10 @@ private:
             if (!d) return say(http::error_response(404, d.error()));
             if (d->document.handles.empty()) return tell(*d, "", "");
             const auto handle = d->document.handles.front();
-            identities->resolve_handle(handle, [tell, d = *d, handle](const result<did_document>& back) {
-                const bool theirs = back && back->did == d.document.did;
-                tell(d, theirs ? handle : "handle.invalid", theirs ? "" : handle + (back ? " is " + back->did : ": " + back.error().text));
+            identities->show_handle(handle, [tell, d = *d, handle](const result<shown_identity>& back) mutable {
+                const bool theirs = back && back->document.did == d.document.did;
+                if (theirs && back->stale) d.stale = true, d.as_of = std::min(d.as_of, back->as_of);
+                tell(d, theirs ? handle : "handle.invalid", theirs ? "" : handle + (back ? " is " + back->document.did : ": " + back.error().text));
             });
         });
     }
@@ -240,12 +264,51 @@ private:
             }
         return value::map{{"links", std::move(all)}};
     }
+    value spending_of(const std::string& to) const {
+        value::list limits;
+        if (p_.spending)
+            for (const auto& u : p_.spending->used(to)) limits.push_back(value::map{{"limit", u.limit}, {"most", u.most}, {"used", u.used}, {"left", u.left()}});
+        value::map m{{"limits", std::move(limits)}};
+        if (p_.spending && p_.spending->limits().approve_above > 0) m.emplace("approve_above", p_.spending->limits().approve_above);
+        return m;
+    }
+    // Play money is issued by whoever may speak to the node that keeps its ledger: here, as its configuration's `funds` does.
+    void fund(const value& body, http::responder say) {
+        if (!p_.money.issue) return say(no_role("development ledger: play money is issued where it is kept"));
+        const auto to = text_of(body, "to"), reason = text_of(body, "reason");
+        const auto sum = number_of(body, "amount", 0);
+        if (const auto given = p_.money.issue(to, sum, "souk wallet fund " + reason); !given) return say(http::error_response(given.error().code == "disk_full" ? 503 : 400, given.error()));
+        say(json(value::map{{"to", to}, {"atomic", sum}, {"amount", to_decimal(sum)}, {"reason", reason}}));
+    }
+    // The rail is asked first: what moves while the books are read is in them, or is promised there.
+    void statement(const http::request& r, http::responder say) {
+        if (!p_.books || !p_.rail) return say(no_role("wallet"));
+        auto q = read_statement_query(r);
+        if (!q) return say(http::error_response(400, q.error()));
+        const auto& o = p_.books->options();
+        p_.rail->balance(o.wallet, [self = shared_from_this(), q = std::move(*q), say](const result<amount>& on_rail) {
+            self->p_.books->read(q, [self, q, say, on_rail](result<book::page> p) {
+                if (!p) return say(http::error_response(503, p.error()));
+                say(json(statement_of(*p, q, self->p_.books->options(), self->p_.books->has_opened(), on_rail)));
+            });
+        });
+    }
     void wallet(http::responder say) {
         if (!p_.rail || !p_.keys) return say(no_role("wallet"));
         const auto mine = p_.keys->wallet_address();
-        p_.rail->balance(mine, [say, mine, network = p_.rail->network()](result<amount> a) {
+        bool encrypted = false;
+        for (const auto& k : p_.keys->kept()) encrypted = encrypted || (k.file == "wallet.key" && k.encrypted);
+        value::map about{{"address", mine}, {"network", p_.rail->network()}, {"asset", p_.rail->asset()}, {"token", p_.rail->token().name}, {"encrypted", encrypted}};
+        if (!p_.money.ledger_at.empty()) about.emplace("ledger", p_.money.ledger_at);
+        if (p_.money.gwei_for_one > 0) about.emplace("gwei_for_one", p_.money.gwei_for_one);
+        p_.rail->balance(mine, [say, m = std::move(about), lanes = p_.lanes](result<amount> a) mutable {
             if (!a) return say(http::error_response(503, a.error()));
-            say(json(value::map{{"address", mine}, {"network", network}, {"balance", to_decimal(*a)}, {"atomic", *a}}));
+            m.emplace("balance", to_decimal(*a)), m.emplace("atomic", *a);
+            if (!lanes) return say(json(std::move(m)));
+            lanes([say, m](value keys) mutable {
+                m.emplace("lanes", std::move(keys));
+                say(json(std::move(m)));
+            });
         });
     }
 

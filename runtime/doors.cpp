@@ -21,7 +21,8 @@ bool begins(std::string_view text, std::string_view with) { return text.substr(0
 class doors {
 public:
     explicit doors(door_parts parts) : p_(std::move(parts)), machines_(parts_for_machines(p_)),
-          market_({p_.sys, p_.now, p_.did, p_.public_url, p_.own, p_.network, p_.bidder, p_.requester, p_.registry}) {}
+          facilitator_(p_.facilitator ? std::make_shared<facilitator_door>(p_.sys, p_.payments, p_.now, *p_.facilitator) : nullptr),
+          market_({p_.sys, p_.now, p_.did, p_.public_url, p_.own, p_.network, p_.bidder, p_.requester, p_.registry, p_.offerings, p_.policy, p_.may_ask}) {}
 
     void answer(http::request r, http::responder say) {
         const bool get = r.method == "GET", post = r.method == "POST";
@@ -29,7 +30,9 @@ public:
         if (get && r.path == "/health") return say(json({{"status", "up"}, {"did", p_.did}}));
         if (machine_door::is_one(r)) return machines_.answer(r, std::move(say));
         if (market_door::is_one(r)) return market_.answer(r, std::move(say));
+        if (facilitator_ && facilitator_door::is_one(r)) return facilitator_->answer(r, std::move(say));
         if (begins(r.path, "/ledger/")) return ledger(r, std::move(say));
+        if (post && p_.crawl && r.path == "/xrpc/com.atproto.sync.requestCrawl") return say(p_.crawl(r));
         if (post && r.path == "/cluster/join") return join(r, std::move(say));
         if (p_.records)
             if (auto known = p_.records->answer(r)) return say(std::move(*known));
@@ -64,11 +67,14 @@ private:
                 if (!a) return say(http::error_response(400, a.error()));
                 say(json({{"balance", std::to_string(*a)}}));
             });
-        if (r.path == "/ledger/authorization")
-            return p_.ledger->look_up(std::string(r.param("from")), std::string(r.param("nonce")), [say](look_up_answer a) {
+        if (r.path == "/ledger/authorization") {
+            x402::authorization of;
+            of.from = r.param("from"), of.nonce = r.param("nonce"), of.to = r.param("to"), of.value = r.param("value");
+            return p_.ledger->look_up(of, [say](look_up_answer a) {
                 if (a.how == moved::unknown) return say(plain(503, "not_now", "the ledger does not know"));
-                say(json({{"used", a.how == moved::yes}, {"transaction", a.transaction}, {"asOf", to_datetime(a.as_of)}}));
+                say(json({{"used", a.how == moved::yes}, {"transaction", a.transaction}, {"asOf", to_datetime(a.as_of)}, {"spent", a.spent}}));
             });
+        }
         if (r.method == "POST" && r.path == "/ledger/settle") {
             const auto body = from_json(r.body);
             if (!body) return say(http::error_response(400, body.error()));
@@ -100,6 +106,7 @@ private:
 
     door_parts p_;
     machine_door machines_;
+    std::shared_ptr<facilitator_door> facilitator_;
     market_door market_;
 };
 

@@ -7,12 +7,14 @@
 #include <souk/actors/common/foreign_thread.hpp>
 #include <souk/actors/common/service_call.hpp>
 #include <souk/actors/common/verified.hpp>
+#include <souk/actors/policy/engine.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/dag_cbor.hpp>
 #include <souk/messages/dialect.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/messages/lexicon.hpp>
 #include <souk/runtime/paid_door.hpp>
+#include <souk/runtime/policy_door.hpp>
 
 namespace souk {
 
@@ -21,7 +23,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view prefix = "/xrpc/";
-constexpr std::string_view procedures[] = {service::submit_rfp, service::submit_bid, service::submit_accept, service::submit_event, service::register_bidder};
+constexpr std::string_view procedures[] = {service::submit_rfp, service::submit_bid, service::submit_accept, service::submit_event, service::register_bidder, policy::evaluate_nsid};
+constexpr std::string_view offers_cursor = "o~";
 constexpr std::int64_t usual_page = 50, largest_page = 200;
 constexpr std::size_t read_at_once = 100, looked_at_most = 1'000; // registrations, for one page of a list
 
@@ -56,6 +59,7 @@ struct market_door::state {
     std::set<std::string> ours; // DIDs that tokens may be for
     std::mutex registering;
     std::optional<std::size_t> registered;
+    std::shared_ptr<const policy_door> rules;
 
     // -- who calls? --------------------------------------------------------------------------------------------------------
     void authorised(std::shared_ptr<state> self, const http::request& r, const http::responder& say, std::function<void(const std::string& caller)> then) const {
@@ -81,21 +85,30 @@ struct market_door::state {
     }
 
     template <class Role>
-    void given(const Role& to, const value& body, const http::responder& say) const {
+    void given(const Role& to, const value& body, const std::string& by, const http::responder& say) const {
         const auto bytes = encode_dag_cbor(*body.find("record"));
         auto ref = named(body, "uri", "cid");
         if (cid::of_dag_cbor(bytes).text() != ref.cid) return say(invalid("the record does not have the content that its CID names"));
-        hand(to, {std::move(ref.uri), std::move(ref.cid), octets{bytes}}, say);
+        hand(to, {std::move(ref.uri), std::move(ref.cid), octets{bytes}, by}, say);
     }
 
-    void request_named(const std::shared_ptr<state>& self, const value& body, const http::responder& say) const {
+    void request_named(const std::shared_ptr<state>& self, const value& body, const std::string& by, const http::responder& say) const {
         const auto ref = named(body, "rfpUri", "rfpCid");
         if (speech_in(ref) != speech::request) return say(invalid("rfpUri names no request"));
-        p.net->fetch(ref, [self, ref, say](result<stored_record> found) {
+        p.net->fetch(ref, [self, ref, by, say](result<stored_record> found) {
             const foreign_thread here;
             if (!found) return say(is_passing(found.error()) ? unreachable(found.error()) : invalid(found.error().text));
-            self->hand(self->p.bidder, {ref.uri, ref.cid, octets{encode_dag_cbor(found->value)}}, say);
+            self->hand(self->p.bidder, {ref.uri, ref.cid, octets{encode_dag_cbor(found->value)}, by}, say);
         });
+    }
+
+    // What ends a contract, told by either side: the seller's own word goes to her who buys, all else to him who sells.
+    void event_given(const value& body, const std::string& by, const http::responder& say) const {
+        const auto uri = at_uri::parse(body.text("uri"));
+        const bool sellers_word = uri && (uri->collection == ccf::nsid || uri->collection == ccbw::nsid);
+        if (sellers_word ? !p.requester : !p.bidder) return say(plain(404, "not_found", sellers_word ? "this node buys nothing" : "this node sells nothing"));
+        if (sellers_word) given(p.requester, body, by, say);
+        else given(p.bidder, body, by, say);
     }
 
     // The same as the paid URL: nobody has a machine for having named an accept.
@@ -141,40 +154,56 @@ struct market_door::state {
         say(json({{"ok", true}, {"registrationUri", kept->uri.text()}, {"registrationCid", kept->cid.text()}}));
     }
 
-    http::response list(const http::request& r) const {
+    // Those who registered, by their keys; after the last of them those whose offerings are known, by their DIDs. Nobody twice.
+    void list(const std::shared_ptr<state>& self, const http::request& r, const http::responder& say) const {
         const std::string wanted(r.param("payloadNsid")), cursor(r.param("cursor"));
         const auto limit = r.param("maxResults");
         std::int64_t most = usual_page;
         if (!limit.empty()) {
             const auto [end, error] = std::from_chars(limit.data(), limit.data() + limit.size(), most);
-            if (error != std::errc() || end != limit.data() + limit.size() || most < 1 || most > largest_page) return invalid("maxResults is 1 to 200");
+            if (error != std::errc() || end != limit.data() + limit.size() || most < 1 || most > largest_page) return say(invalid("maxResults is 1 to 200"));
         }
-        if (!wanted.empty() && !is_nsid(wanted)) return invalid("payloadNsid is no NSID");
-        if (!cursor.empty() && !is_record_key(cursor)) return invalid("not a cursor of this list");
+        if (!wanted.empty() && !is_nsid(wanted)) return say(invalid("payloadNsid is no NSID"));
+        const bool among_offers = cursor.starts_with(offers_cursor);
+        const auto after = among_offers ? cursor.substr(offers_cursor.size()) : std::string();
+        if (among_offers ? !after.empty() && !is_did(after) : !cursor.empty() && !is_record_key(cursor)) return say(invalid("not a cursor of this list"));
         value::list bidders;
+        if (among_offers) return list_offers(self, wanted, after, most, std::move(bidders), say);
         std::string last = cursor;
         std::size_t looked_at = 0;
-        for (bool more = true; more && looked_at < looked_at_most;) {
+        while (looked_at < looked_at_most) {
             const auto page = p.own->list(std::string(market::bidder_registration::nsid), read_at_once, last, true);
-            if (page.empty()) return json({{"bidders", std::move(bidders)}});
+            if (page.empty()) return list_offers(self, wanted, "", most, std::move(bidders), say);
             for (const auto& one : page) {
                 ++looked_at, last = one.uri.rkey;
                 const auto x = from_record<market::bidder_registration>(one.value);
                 if (!x || (!wanted.empty() && std::ranges::find(x->appliesTo, wanted) == x->appliesTo.end())) continue;
                 bidders.push_back(value::map{{"bidderDid", x->bidderDid}, {"appliesTo", to_value(x->appliesTo)}});
-                if (std::cmp_greater_equal(bidders.size(), most)) {
-                    more = false;
-                    break;
-                }
+                if (std::cmp_greater_equal(bidders.size(), most)) return say(json({{"bidders", std::move(bidders)}, {"cursor", last}}));
             }
         }
-        return json({{"bidders", std::move(bidders)}, {"cursor", last}});
+        say(json({{"bidders", std::move(bidders)}, {"cursor", last}}));
+    }
+    void list_offers(const std::shared_ptr<state>& self, const std::string& wanted, const std::string& after, std::int64_t most, value::list bidders, const http::responder& say) const {
+        if (!p.offerings) return say(json({{"bidders", std::move(bidders)}}));
+        const auto left = most - static_cast<std::int64_t>(bidders.size());
+        if (left <= 0) return say(json({{"bidders", std::move(bidders)}, {"cursor", std::string(offers_cursor) + after}}));
+        ask<offerings_view>(*p.sys, p.offerings, 10s, offerings_query{wanted, after, left}, [self, bidders = std::move(bidders), left, say](result<offerings_view> found) mutable {
+            if (!found) return say(unreachable(found.error()));
+            for (const auto& o : found->all)
+                if (!self->p.own->get(std::string(market::bidder_registration::nsid), key_for(o.did)))
+                    bidders.push_back(value::map{{"bidderDid", o.did}, {"appliesTo", to_value(o.applies_to)}});
+            value::map body{{"bidders", std::move(bidders)}};
+            if (std::cmp_greater_equal(found->all.size(), left)) body["cursor"] = std::string(offers_cursor) + found->all.back().did;
+            say(json(std::move(body)));
+        });
     }
 };
 
 market_door::market_door(parts p) : s_(std::make_shared<state>()) {
     s_->ours = {p.did};
     if (const auto door = service::did_of_door(p.public_url)) s_->ours.insert(*door);
+    s_->rules = std::make_shared<const policy_door>(policy_door::parts{p.sys, p.now, p.net, p.policy, p.may_ask});
     s_->p = std::move(p);
 }
 
@@ -189,11 +218,13 @@ void market_door::answer(const http::request& r, http::responder say) const {
     const auto& p = s_->p;
     if (!p.own || !p.net) return say(plain(404, "not_found", "this node has no identity"));
     const bool registering = method == service::list_bidders || method == service::register_bidder;
-    const bool to_seller = method == service::submit_rfp || method == service::submit_accept || method == service::submit_event;
+    const bool to_seller = method == service::submit_rfp || method == service::submit_accept;
     if (registering && !p.registry) return say(plain(404, "not_found", "this node is no registry"));
     if (to_seller && !p.bidder) return say(plain(404, "not_found", "this node sells nothing"));
+    if (method == service::submit_event && !p.bidder && !p.requester) return say(plain(404, "not_found", "this node neither sells nor buys"));
     if (method == service::submit_bid && !p.requester) return say(plain(404, "not_found", "this node buys nothing"));
-    if (method == service::list_bidders) return say(s_->list(r));
+    if (method == policy::evaluate_nsid && !s_->rules->is_open()) return say(plain(404, "not_found", "this node answers nobody about its policy"));
+    if (method == service::list_bidders) return s_->list(s_, r, say);
 
     auto body = from_json(r.body, json_form::atproto);
     if (!body) return say(invalid(body.error().text));
@@ -203,12 +234,13 @@ void market_door::answer(const http::request& r, http::responder say) const {
     for (const auto* field : {"rfpUri", "acceptUri", "uri"})
         if (const auto uri = at_uri::parse(body->text(field))) whose = uri->did;
     s_->authorised(s_, r, say, [s = s_, r, say, body = std::move(*body), whose](const std::string& caller) {
+        if (method_of(r) == policy::evaluate_nsid) return s->rules->answer(body, caller, say);
         if (caller != whose) return say(plain(403, "Forbidden", "the caller is not the author"));
         const auto called = method_of(r);
-        if (called == service::submit_rfp) return s->request_named(s, body, say);
+        if (called == service::submit_rfp) return s->request_named(s, body, caller, say);
         if (called == service::submit_accept) return s->accept_named(r, body, say);
-        if (called == service::submit_bid) return s->given(s->p.requester, body, say);
-        if (called == service::submit_event) return s->given(s->p.bidder, body, say);
+        if (called == service::submit_bid) return s->given(s->p.requester, body, caller, say);
+        if (called == service::submit_event) return s->event_given(body, caller, say);
         s->register_one(body, say);
     });
 }

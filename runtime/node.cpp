@@ -7,10 +7,14 @@
 #include <spdlog/spdlog.h>
 
 #include <souk/actors/bidder/bidder.hpp>
+#include <souk/actors/book/bookkeeper.hpp>
 #include <souk/actors/broker/broker.hpp>
 #include <souk/actors/fleet/fleet.hpp>
 #include <souk/actors/issuer/issuer.hpp>
 #include <souk/actors/launcher/launcher.hpp>
+#include <souk/actors/offerings/crier.hpp>
+#include <souk/actors/offerings/finder.hpp>
+#include <souk/actors/payments/evm_rail.hpp>
 #include <souk/actors/payments/payments.hpp>
 #include <souk/actors/policy/association.hpp>
 #include <souk/actors/policy/policy.hpp>
@@ -19,6 +23,9 @@
 #include <souk/backends/compute/qemu.hpp>
 #include <souk/backends/compute/sandbox.hpp>
 #include <souk/backends/keys/keyring.hpp>
+#include <souk/backends/evm/json_rpc.hpp>
+#include <souk/backends/evm/quorum.hpp>
+#include <souk/backends/rails/facilitator.hpp>
 #include <souk/backends/rails/ledger.hpp>
 #include <souk/backends/rails/remote_ledger.hpp>
 #include <souk/backends/records/plc_account.hpp>
@@ -35,7 +42,9 @@
 #include <souk/runtime/control.hpp>
 #include <souk/runtime/cursor_file.hpp>
 #include <souk/runtime/doors.hpp>
+#include <souk/runtime/followed_hosts.hpp>
 #include <souk/runtime/note_feed.hpp>
+#include <souk/runtime/offering_reader.hpp>
 #include <souk/runtime/who.hpp>
 
 namespace souk {
@@ -74,6 +83,10 @@ public:
         while (!stopping_) {
             woken_.wait_for(hold, 500ms);
             if (self_.account) self_.account->tick(http::fetcher_of(*web_)), tell_standing(), turn_keys();
+            look_again();
+            hold.unlock();
+            bring_up_books();
+            hold.lock();
             if (const auto since = std::chrono::steady_clock::now(); since - tidied >= 1min) {
                 hold.unlock();
                 for (int i = 0; i < 100 && log_->compact(now_() - c_.keep_facts) > 0; ++i) {} // the rest a minute later
@@ -98,7 +111,7 @@ private:
         set_log_level(c_.log_level);
         fs::create_directories(c_.directory);
         fs::permissions(c_.directory, fs::perms::owner_all);
-        keys_ = std::make_unique<keyring>(c_.directory / "keys");
+        keys_ = std::make_unique<keyring>(c_.directory / "keys", c_.passphrase);
         if (c_.identity != "none") {
             self_ = identify(c_, *keys_);
             if (const auto why = trouble_of(self_, *keys_); !why.empty()) spdlog::error("{}: {}: {}", c_.name, self_.document.did, why);
@@ -112,12 +125,13 @@ private:
         for (const auto& [name, address] : c_.hosts) who.local.insert(name);
         identities_ = std::make_unique<identity_resolver>(*web_, std::move(who));
         open_records();
-        if (own_) network_ = make_record_network(*own_, *identities_, *web_);
+        if (own_) network_ = make_record_network(*own_, *identities_, *web_, c_.directory);
         log_ = std::make_unique<sqlite_journal>(c_.directory / "journal.db");
-        open_rail();
+        if (c_.spending.any() || c_.spending.approve_above > 0) spending_ = std::make_shared<spending_book>(*log_, c_.spending, now_);
         open_backend();
         system_config_ = std::make_unique<system_config>(cluster_limits{});
         sys_ = std::make_unique<caf::actor_system>(*system_config_);
+        open_rail();
         join_cluster();
         start_roles();
         open_doors();
@@ -126,16 +140,29 @@ private:
     void shut_down() {
         if (hosted_) hosted_->close(); // roles are answered while there still are roles
         if (feed_) feed_->close(); // before the watches: one may be waiting to hand something over
-        watches_.clear(), relays_.clear(), fills_.clear();
+        watches_.clear(), end_streams();
         feed_.reset();
         control_.reset();
         door_.reset();
+        if (books_) books_->close();
         tunnels_.reset();
         for (auto& who : local_) caf::anon_send_exit(caf::actor_cast<caf::actor>(who.second), caf::exit_reason::user_shutdown);
         local_.clear();
         const auto drop = [](auto&... handles) { ((handles = std::decay_t<decltype(handles)>{}), ...); }; // else the system waits for them
-        drop(signer_, policy_, payments_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
+        if (crier_) caf::anon_send_exit(crier_, caf::exit_reason::user_shutdown);
+        if (evm_rail_) evm_rail_->close();
+        drop(crier_, offerings_, signer_, policy_, payments_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
         cluster_.reset();
+    }
+
+    void end_streams() { // whoever asks for the state meanwhile finds none, and nothing new is followed
+        std::unique_lock hold(following_);
+        ending_ = true;
+        auto fills = std::move(fills_), lists = std::move(lists_);
+        auto relays = std::move(relays_);
+        relays_.clear(), fills_.clear(), lists_.clear();
+        hold.unlock();
+        relays.clear(); // before those that they ask
     }
 
     // Embedded, or in an account elsewhere: to the roles it is the same.
@@ -144,7 +171,8 @@ private:
         const bool hosted = c_.identity == "account";
         auto kept = open_repository(c_.directory / (hosted ? "copy.db" : "records.db"), self_.document.did, keys_->signing().copy());
         if (!hosted) return shown_ = kept.get(), own_ = std::move(kept), void();
-        tokens_ = session_file(c_);
+        const auto account = account_of(c_).value(); // `identify` has seen it
+        tokens_ = session_file(c_, account.login);
         pds::remote_options o;
         o.collections = copied_collections(), o.look_every = c_.pds_look_every, o.now = now_;
         o.current_for = std::max<std::chrono::milliseconds>(o.current_for, 3 * o.look_every);
@@ -152,7 +180,7 @@ private:
             if (up) spdlog::info("{}: the account at {} is reached", c_.name, c_.pds_host), check_own_key();
             else spdlog::warn("{}: the account at {} is not reached; what is to be published waits: {}", c_.name, c_.pds_host, why);
         };
-        auto session = std::make_unique<pds::session>(*web_, login_of(c_, self_.document.did), *tokens_, now_);
+        auto session = session_of(*web_, c_, account, *tokens_, now_);
         auto remote = pds::open_remote_repository(std::move(kept), std::make_unique<pds::outbox>(c_.directory / "outbox.db"), std::move(session), std::move(o));
         hosted_ = remote.get(), shown_ = &remote->copy(), own_ = std::move(remote);
         // What was said before is needed to go on from: the first time it can only be had from the host.
@@ -208,7 +236,25 @@ private:
     }
     bool has(const char* role) const { return c_.roles.count(role) > 0; }
 
+    void open_books() {
+        const auto asset = c_.ledger || !c_.wallet_ledger.empty() ? book::token_of(std::string(x402::development_network), development_token().contract)
+                           : c_.chain                             ? book::token_of(c_.chain->network, c_.chain->asset)
+                                                                  : std::string();
+        if (asset.empty()) return;
+        const auto trouble = [name = c_.name](const std::string& why) { spdlog::warn("{}: books: {}", name, why); };
+        books_ = std::make_shared<bookkeeper>(bookkeeper_options{now_, keys_->wallet_address(), asset, trouble}, std::make_shared<book::sqlite_store>(c_.directory / "books.db", trouble), *log_);
+    }
+    // What ended while nobody entered it; what was there before; what became of payments that nobody spoke of.
+    void bring_up_books() {
+        const auto now = std::chrono::steady_clock::now();
+        if (!books_ || now < books_due_) return;
+        bool more = true;
+        for (int i = 0; i < 100 && more; ++i) more = books_->catch_up();
+        if (!more) books_->ask(*rail_);
+        books_due_ = now + (more ? 0s : books_->has_opened() ? 60s : 1s);
+    }
     void open_rail() {
+        open_books();
         if (c_.ledger) {
             ledger_ = std::make_unique<embedded_ledger>(c_.directory / "ledger.db", now_);
             for (const auto& [address, units] : c_.funds) {
@@ -220,7 +266,47 @@ private:
         } else if (!c_.wallet_ledger.empty()) {
             remote_ledger_ = make_remote_ledger(*web_, c_.wallet_ledger);
             rail_ = remote_ledger_.get();
+        } else if (c_.chain) {
+            rail_ = open_chain(*c_.chain);
         }
+        if (rail_) (void)keys_->wallet(); // a passphrase that does not open it is known now, not when something is to be paid
+    }
+    std::function<void(std::function<void(value)>)> lanes() const {
+        if (!evm_rail_) return {};
+        return [rail = evm_rail_.get()](std::function<void(value)> tell) {
+            rail->lanes_with_gas([tell](const std::vector<evm_rail::lane_view>& all) {
+                value::list keys;
+                for (const auto& l : all) keys.push_back(to_value(l));
+                tell(std::move(keys));
+            });
+        };
+    }
+    wallet_terms money() const {
+        wallet_terms t;
+        t.ledger_at = c_.wallet_ledger;
+        if (c_.chain) t.gwei_for_one = c_.chain->most_gas * c_.chain->most_fee_gwei;
+        if (ledger_) t.issue = [ledger = ledger_.get()](const std::string& to, amount sum, const std::string& reason) { return ledger->fund(to, sum, reason); };
+        return t;
+    }
+    payment_rail* open_chain(const chain_rail& r) {
+        const auto number = x402::chain_of(r.network).value();
+        std::vector<std::shared_ptr<evm::chain>> nodes;
+        for (const auto& url : r.nodes) nodes.push_back(evm::make_json_rpc(http::fetcher_of(*web_), {url, number, {r.headers.begin(), r.headers.end()}, 8s}));
+        evm::quorum_options q;
+        q.agree = static_cast<std::size_t>(r.agree), q.now = now_;
+        q.trouble = [name = c_.name, urls = r.nodes](std::size_t i, const refusal& why) { spdlog::debug("{}: the chain's node {}: {}: {}", name, i + 1, why.code, why.text); };
+        evm_rail_options o;
+        o.network = r.network, o.token = {r.token, r.token_version, number, r.asset}, o.most_gas = r.most_gas, o.now = now_, o.trouble = trouble(), o.books = books_;
+        o.gas.confirmations = r.confirmations, o.gas.watched = r.watched, o.gas.most_fee = r.most_fee_gwei * 1'000'000'000;
+        std::vector<crypto::secret> keys; // whoever only pays needs none: the seller brings it to the chain
+        if (has("payments") && r.facilitator.empty())
+            for (std::int64_t i = 0; i < r.signers; ++i) keys.push_back(keys_->settling(static_cast<std::size_t>(i)));
+        evm_rail_ = std::make_unique<evm_rail>(*sys_, std::move(o), *log_, evm::make_quorum(std::move(nodes), std::move(q)), std::move(keys));
+        if (r.facilitator.empty()) return evm_rail_.get();
+        facilitator_options f;
+        f.url = r.facilitator, f.headers = {r.facilitator_headers.begin(), r.facilitator_headers.end()}, f.now = now_;
+        facilitated_ = make_facilitator_rail(http::fetcher_of(*web_), std::move(f), *evm_rail_);
+        return facilitated_.get();
     }
     void open_backend() {
         if (!has("launcher")) return;
@@ -287,10 +373,10 @@ private:
             issuer_ = host("issuer", spawn_issuer(sys, o, keys_->issuer()));
         }
         if (has("payments")) {
-            if (!rail_) throw std::runtime_error("the role payments needs a [ledger] or a [wallet]");
+            if (!rail_) throw std::runtime_error("the role payments needs a [ledger], a [wallet] or a [rail]");
             payment_world_ = std::make_unique<payment_world>(*rail_, keys_->wallet_address(), keys_->wallet().copy());
             payments_options o;
-            o.pay_to = keys_->wallet_address(), o.now = now_, o.trouble = trouble();
+            o.pay_to = keys_->wallet_address(), o.now = now_, o.trouble = trouble(), o.books = books_;
             payments_ = host("payments", spawn_payments(sys, std::move(o), *log_, *rail_, *payment_world_));
         }
         if (has("launcher")) start_launcher();
@@ -303,7 +389,13 @@ private:
             }}));
         if (has("broker")) start_broker();
         if (has("bidder")) need_identity("bidder"), start_bidder();
+        if ((has("requester") && c_.seek) || c_.registry) need_identity("requester"), start_finder();
         if (has("requester")) need_identity("requester"), start_requester();
+    }
+    void start_finder() {
+        finder_options o;
+        o.self = self_.document.did, o.now = now_;
+        offerings_ = host("offerings", spawn_finder(*sys_, std::move(o), make_offering_reader(*identities_, *web_, now_)));
     }
     void start_policy() {
         policy_options o;
@@ -326,20 +418,31 @@ private:
     void start_bidder() {
         bidder_options o;
         o.did = self_.document.did, o.door = c_.public_url, o.cost = c_.cost, o.currency = c_.currency, o.frequency = c_.frequency, o.slice = c_.slice;
-        o.bid_life = c_.bid_life, o.wif = workload_terms(), o.actx = account(), o.location = c_.location, o.tier = c_.tier, o.rules = c_.bidder_rules, o.now = now_, o.trouble = trouble();
+        o.bid_life = c_.bid_life, o.wif = workload_terms(), o.actx = account(), o.location = c_.location, o.tier = c_.tier, o.rules = c_.bidder_rules, o.now = now_, o.trouble = trouble(), o.books = books_;
         o.calls = calls();
         bidder_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<payments_actor>("payments", c_.owner), role<fleet_actor>("fleet", c_.owner)};
         if (!has("policy")) r.policy = policy_actor{}; // a provider without an engine of its own bids for everyone
         lease_world_ = std::make_unique<lease_world>(*sys_, o, r);
         bidder_ = host("bidder", spawn_bidder(*sys_, std::move(o), std::move(r), *log_, *network_, *lease_world_));
+        start_crier();
+    }
+    void start_crier() {
+        const auto signer = role<signer_actor>("signer", c_.owner);
+        const auto fleet = role<fleet_actor>("fleet", c_.owner);
+        if (!signer || !fleet) return;
+        crier_options o;
+        o.did = self_.document.did, o.offers = c_.offering, o.now = now_, o.trouble = trouble();
+        o.terms = {c_.public_url, c_.cost, c_.currency, c_.frequency, c_.slice, c_.tier, c_.location};
+        offering_world_ = std::make_unique<offering_world>(*sys_, signer);
+        crier_ = spawn_crier(*sys_, std::move(o), fleet, *log_, *offering_world_);
     }
     void start_requester() {
-        if (!rail_) throw std::runtime_error("the role requester needs a [wallet]");
+        if (!rail_) throw std::runtime_error("the role requester needs a [wallet] or a [rail]");
         requester_options o;
-        o.did = self_.document.did, o.door = c_.public_url, o.speaks = c_.speaks, o.relay = c_.relay, o.now = now_, o.trouble = trouble(), o.calls = calls();
-        o.past = std::make_shared<past_dealings>(*log_);
+        o.did = self_.document.did, o.door = c_.public_url, o.speaks = c_.speaks, o.relay = c_.relay, o.now = now_, o.trouble = trouble(), o.calls = calls(), o.books = books_;
+        o.past = std::make_shared<past_dealings>(*log_), o.spending = spending_;
         if (hosted_) o.writes_at = c_.public_url;
-        requester_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<broker_actor>("broker", "")};
+        requester_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<broker_actor>("broker", ""), c_.seek ? offerings_ : offerings_actor{}};
         purchase_world_ = std::make_unique<purchase_world>(*sys_, o, r, *network_, http::fetcher_of(*web_), *rail_, *keys_);
         requester_ = host("requester", spawn_requester(*sys_, std::move(o), std::move(r), *log_, *network_, *keys_, *purchase_world_));
     }
@@ -374,13 +477,26 @@ private:
         tunnels_ = std::make_unique<tunnel::broker>(std::move(t));
     }
 
+    void open_crawls() {
+        if (c_.crawls.empty() || (!requester_ && !bidder_ && !policy_ && !offerings_)) return; // who reads nothing follows nobody
+        followed_hosts::options o;
+        o.file = c_.directory / "followed.json", o.allowed = c_.crawls, o.development = c_.allow_private;
+        const auto name_of = [](const std::string& url) { return url.substr(std::min(url.size(), url.find("://") == url.npos ? 0 : url.find("://") + 3)); };
+        for (const auto& host : c_.relays) o.known.insert(name_of(host));
+        o.known.insert(name_of(c_.public_url));
+        followed_ = std::make_unique<followed_hosts>(std::move(o));
+    }
     void open_doors() {
+        open_crawls();
         if (c_.door) {
             door_parts p;
             p.sys = sys_.get(), p.now = now_, p.public_url = c_.public_url, p.did = self_.document.did, p.keys = keys_.get(), p.own = own_.get();
             if (own_) p.records.emplace(repository_door{*shown_, [d = self_.document] { return d; }, self_.account ? self_.account->own().audit() : value()});
             if (hosted_) p.records->commits = false; // its host signs them
-            p.identities = identities_.get(), p.network = network_.get(), p.bidder = bidder_, p.requester = requester_, p.registry = c_.registry, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = ledger_.get();
+            p.identities = identities_.get(), p.network = network_.get(), p.bidder = bidder_, p.requester = requester_, p.offerings = offerings_, p.policy = policy_, p.may_ask.insert(c_.policy_answers.begin(), c_.policy_answers.end()), p.registry = c_.registry, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = ledger_.get();
+            if (followed_) p.crawl = [this](const http::request& r) { return answer_request_crawl(*followed_, r, [this](const std::string& host) { follow_too(host); }); };
+            p.identities = identities_.get(), p.network = network_.get(), p.bidder = bidder_, p.requester = requester_, p.registry = c_.registry, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = ledger_.get(), p.payments = payments_;
+            if (c_.facilitator && payments_) p.facilitator = facilitator_terms{c_.facilitator_callers, c_.facilitator_open};
             if (fs::exists(c_.cluster_directory / "authority.key")) p.enrolment = c_.cluster_directory;
             http::server_options o;
             o.address = c_.door->host, o.port = c_.door->port, o.certificate = c_.door_certificate, o.key = c_.door_key;
@@ -389,9 +505,9 @@ private:
         control_parts p;
         p.sys = sys_.get(), p.now = now_, p.name = c_.name, p.did = self_.document.did, p.owner = c_.owner, p.public_url = c_.public_url;
         p.roles.assign(c_.roles.begin(), c_.roles.end());
-        p.keys = keys_.get(), p.own = own_.get(), p.log = log_.get(), p.rail = rail_, p.peers = cluster_.get();
+        p.keys = keys_.get(), p.own = own_.get(), p.log = log_.get(), p.rail = rail_, p.books = books_, p.web = http::fetcher_of(*web_), p.lanes = lanes(), p.money = money(), p.spending = spending_, p.peers = cluster_.get();
         p.requester = requester_, p.bidder = bidder_, p.policy = policy_, p.fleet = fleet_, p.launcher = launcher_, p.signer = signer_;
-        p.broker = role<broker_actor>("broker", "");
+        p.broker = role<broker_actor>("broker", ""), p.offerings = offerings_;
         p.identities = identities_.get();
         p.status = [this] { return status(); };
         if (self_.account) p.plc = [this] { return log_of(); };
@@ -422,9 +538,22 @@ private:
             m["account"] = value::map{{"host", c_.pds_host}, {"up", s.up}, {"why", s.why}, {"waiting", static_cast<std::int64_t>(s.waiting)}, {"written", static_cast<std::int64_t>(s.written)},
                                       {"adopted", static_cast<std::int64_t>(s.adopted)}, {"conflicts", static_cast<std::int64_t>(s.conflicts)}};
         }
+        m.emplace("relays", relays());
         const auto written = log_->so_far();
         m["journal"] = value::map{{"facts", written.events}, {"transactions", written.transactions}};
         return m;
+    }
+    value::list relays() const {
+        value::list all;
+        const std::lock_guard hold(following_);
+        for (std::size_t i = 0; i < relays_.size(); ++i) {
+            const auto n = relays_[i]->so_far();
+            const auto f = fills_[i]->so_far();
+            value::map one{{"host", relay_hosts_[i]}, {"frames", n.frames}, {"commits", n.commits}, {"refused", n.refused}, {"unresolved", n.unresolved}, {"repeated", n.repeated},
+                           {"read", f.accounts}, {"unread", f.unread}, {"waiting", f.waiting}, {"failing", f.failing}, {"given_up", f.given_up}, {"passed_over", f.passed_over}};
+            all.emplace_back(std::move(one));
+        }
+        return all;
     }
 
     value log_of() const {
@@ -449,8 +578,9 @@ private:
         }
         if (policy_)
             for (const auto nsid : {vouch::nsid, policy::association_nsid}) wanted.emplace_back(nsid);
+        if (offerings_) wanted.emplace_back(market::offering::nsid);
         if (wanted.empty()) return;
-        feed_ = std::make_unique<note_feed>(*sys_, requester_, bidder_, policy_);
+        feed_ = std::make_unique<note_feed>(*sys_, requester_, bidder_, policy_, offerings_);
         const auto stream_state = [name = c_.name](const std::string& host) {
             return [host, name](bool up, const std::string& why) { spdlog::info("{}: stream of {} is {}{}{}", name, host, up ? "up" : "down", why.empty() ? "" : ": ", why); };
         };
@@ -461,30 +591,71 @@ private:
             watches_.push_back(std::make_unique<record_watch>(web_options_, record_watch::options{host, wanted, cursor->at()},
                                                               [this, cursor](const stored_record& r) { follow(r, cursor); }, stream_state(host)));
         }
-        for (const auto& host : c_.relays) {
-            auto cursor = std::make_shared<cursor_file>(c_.directory / ("frames-" + file_name_of(host)));
-            if (cursor->at() == 0) cursor->move(1); // all that the host still has
-            sync_watch::events e;
-            e.record = [this, cursor](const stored_record& r) { follow(r, cursor); };
-            e.passed = [cursor](std::int64_t seq) {
-                if (cursor->taken == cursor->told) cursor->move(seq); // else it moves when those before are taken up
-            };
-            fills_.push_back(std::make_unique<back_fill>(*web_, *network_, back_fill::options{host, wanted, 24h, now_}, [this](const stored_record& r) { hand_over(r, [] {}); }));
-            e.gap = [host, name = c_.name, fill = fills_.back().get()] {
-                spdlog::warn("{}: {} has forgotten what came before; the repositories of those whom it knows are read", name, host);
-                fill->everyone();
-            };
-            e.missed = [fill = fills_.back().get()](const std::string& did) { fill->account(did); };
-            e.state = [this, host, tell = stream_state(host)](bool up, const std::string& why) {
-                tell(up, why);
-                if (up) ask_to_crawl(host);
-            };
-            relays_.push_back(std::make_unique<sync_watch>(web_options_, sync_watch::options{host, wanted, cursor->at()}, *identities_, std::move(e)));
-        }
+        const std::lock_guard hold(following_);
+        wanted_ = std::move(wanted);
+        for (const auto& host : c_.relays) read_commits(host, true);
+        if (followed_)
+            for (const auto& host : followed_->all()) read_commits(host, false);
+        if (offerings_) look_for_sellers();
     }
-    // A market's record that is gone is nothing to act upon: what was signed stays signed. A vouch that is gone is one less.
+    // With `following_` held. `asks`: whether it is asked to read ours; one that asked us is not, or two of us would ask each other for ever.
+    void read_commits(const std::string& host, bool asks) {
+        auto cursor = std::make_shared<cursor_file>(c_.directory / ("frames-" + file_name_of(host)));
+        if (cursor->at() == 0) cursor->move(1); // all that the host still has
+        sync_watch::events e;
+        e.record = [this, cursor](const stored_record& r) { follow(r, cursor); };
+        e.passed = [cursor](std::int64_t seq) {
+            if (cursor->taken == cursor->told) cursor->move(seq); // else it moves when those before are taken up
+        };
+        fills_.push_back(std::make_unique<back_fill>(*web_, *network_, back_fill::options{host, wanted_, 24h, now_, c_.directory / ("unread-" + file_name_of(host))}, [this](const stored_record& r) { hand_over(r, [] {}); }));
+        e.gap = [host, name = c_.name, fill = fills_.back().get()] {
+            spdlog::warn("{}: {} has forgotten what came before; the repositories of those whom it knows are read", name, host);
+            fill->everyone();
+        };
+        e.missed = [fill = fills_.back().get()](const std::string& did) { fill->account(did); };
+        e.state = [this, host, asks, name = c_.name](bool up, const std::string& why) {
+            spdlog::info("{}: stream of {} is {}{}{}", name, host, up ? "up" : "down", why.empty() ? "" : ": ", why);
+            if (up && asks) ask_to_crawl(host);
+        };
+        relays_.push_back(std::make_unique<sync_watch>(web_options_, sync_watch::options{host, wanted_, cursor->at()}, *identities_, std::move(e)));
+        relay_hosts_.push_back(host);
+    }
+    // A host asked for it. What it says is verified like all streams; what it costs is one connection and a cursor.
+    void follow_too(const std::string& host) {
+        const std::lock_guard hold(following_);
+        if (wanted_.empty() || ending_) return; // it is kept, and followed as soon as this node follows anybody
+        spdlog::info("{}: {} asked to be followed, and is", c_.name, host);
+        read_commits(host, false);
+        if (offerings_) list_sellers_of(host);
+    }
+    // Whoever the hosts that are followed have an offering of: at the start, and again and again, for a stream tells only what is new.
+    void look_for_sellers() { // with `following_` held
+        auto hosts = c_.watch;
+        hosts.insert(hosts.end(), c_.relays.begin(), c_.relays.end());
+        std::sort(hosts.begin(), hosts.end());
+        hosts.erase(std::unique(hosts.begin(), hosts.end()), hosts.end());
+        if (followed_)
+            for (auto& host : followed_->all()) hosts.push_back(std::move(host));
+        for (const auto& at : hosts) list_sellers_of(at);
+        looked_ = std::chrono::steady_clock::now();
+    }
+    void list_sellers_of(const std::string& host) { // with `following_` held
+        const std::string collection(market::offering::nsid);
+        back_fill::options o{host, {collection}, 24h, now_};
+        o.pages_of_all = 1; // a small host's accounts are all looked at; a large one's stream and relays tell
+        o.found = [this, collection](const std::string& did) { feed_->push({"at://" + did + '/' + collection + "/self", "", {}}, [] {}); };
+        lists_.push_back(std::make_unique<back_fill>(*web_, *network_, std::move(o), [](const stored_record&) {}));
+        lists_.back()->everyone();
+    }
+    void look_again() {
+        const std::lock_guard hold(following_);
+        if (lists_.empty() || std::chrono::steady_clock::now() - looked_ < c_.look_every) return;
+        looked_ = std::chrono::steady_clock::now();
+        for (const auto& one : lists_) one->everyone();
+    }
+    // A market's record that is gone is nothing to act upon: what was signed stays signed. A vouch that is gone is one less, and so is an offering.
     void follow(const stored_record& r, const std::shared_ptr<cursor_file>& cursor) {
-        const bool opinion = r.uri.collection == vouch::nsid || r.uri.collection == policy::association_nsid;
+        const bool opinion = r.uri.collection == vouch::nsid || r.uri.collection == policy::association_nsid || r.uri.collection == market::offering::nsid;
         if (r.removed && !opinion) return;
         ++cursor->told;
         hand_over(r, [cursor, at = r.time_us] { ++cursor->taken, cursor->move(at); });
@@ -519,14 +690,20 @@ private:
     synced_repository* shown_ = nullptr;       // what the door shows of it
     std::unique_ptr<record_network> network_;
     std::unique_ptr<sqlite_journal> log_;
+    std::shared_ptr<spending_book> spending_; // empty: no limits
+    std::shared_ptr<bookkeeper> books_; // to the end told by actors, which end with the system
+    std::chrono::steady_clock::time_point books_due_{};
     std::unique_ptr<kept_file> grants_;
     std::unique_ptr<embedded_ledger> ledger_;
     std::unique_ptr<payment_rail> remote_ledger_;
+    std::unique_ptr<evm_rail> evm_rail_; // its lanes end with the system
+    std::unique_ptr<payment_rail> facilitated_;
     payment_rail* rail_ = nullptr;
     std::unique_ptr<compute::backend> backend_;
     std::unique_ptr<payment_world> payment_world_;
     std::unique_ptr<machine_world> machine_world_;
     std::unique_ptr<lease_world> lease_world_;
+    std::unique_ptr<offering_world> offering_world_;
     std::unique_ptr<purchase_world> purchase_world_;
     std::unique_ptr<system_config> system_config_;
     std::unique_ptr<caf::actor_system> sys_;
@@ -541,12 +718,20 @@ private:
     bidder_actor bidder_;
     requester_actor requester_;
     broker_actor broker_;
+    offerings_actor offerings_;
+    caf::actor crier_;
     std::unique_ptr<tunnel::broker> tunnels_;
     std::unique_ptr<http::server> door_, control_;
     std::unique_ptr<note_feed> feed_;
+    std::unique_ptr<followed_hosts> followed_; // empty: nobody is followed for asking
+    mutable std::mutex following_;             // over what follows, once the doors are open
+    bool ending_ = false;
+    std::vector<std::string> wanted_;
     std::vector<std::unique_ptr<record_watch>> watches_;
-    std::vector<std::unique_ptr<back_fill>> fills_; // before those that ask them
+    std::vector<std::unique_ptr<back_fill>> fills_, lists_; // before those that ask them
+    std::chrono::steady_clock::time_point looked_;          // at the lists of hosts
     std::vector<std::unique_ptr<sync_watch>> relays_;
+    std::vector<std::string> relay_hosts_;                  // one for each of these
     std::mutex guard_;
     std::condition_variable woken_;
     bool stopping_ = false;

@@ -1,6 +1,7 @@
 #include <souk/runtime/note_feed.hpp>
 
 #include <souk/actors/policy/association.hpp>
+#include <souk/messages/market_records.hpp>
 
 namespace souk {
 
@@ -8,9 +9,12 @@ namespace {
 
 constexpr std::chrono::seconds taken_within{30}; // a role that is so far behind has trouble of its own
 
-bool is_of_trust(const record_note& n) {
+enum class about { contracts, trust, offerings };
+
+about kind_of(const record_note& n) {
     const auto uri = at_uri::parse(n.uri);
-    return uri && (uri->collection == vouch::nsid || uri->collection == policy::association_nsid);
+    if (uri && uri->collection == market::offering::nsid) return about::offerings;
+    return uri && (uri->collection == vouch::nsid || uri->collection == policy::association_nsid) ? about::trust : about::contracts;
 }
 
 struct fed {
@@ -25,20 +29,23 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souk::fed)
 
 namespace souk {
 
-note_feed::note_feed(caf::actor_system& sys, requester_actor requester, bidder_actor bidder, policy_actor policy) : gate_(std::make_shared<gate>()) {
-    pump_ = sys.spawn<caf::hidden>([requester, bidder, policy](caf::event_based_actor* self, none_needed) -> caf::behavior {
-        return {[self, requester, bidder, policy](const fed& f) {
-            const bool trust = is_of_trust(f.note);
-            const auto left = std::make_shared<int>(trust ? (policy ? 1 : 0) : (requester ? 1 : 0) + (bidder ? 1 : 0));
-            if (*left == 0) return f.done();
+note_feed::note_feed(caf::actor_system& sys, requester_actor requester, bidder_actor bidder, policy_actor policy, offerings_actor offerings)
+    : gate_(std::make_shared<gate>()) {
+    pump_ = sys.spawn<caf::hidden>([requester, bidder, policy, offerings](caf::event_based_actor* self, none_needed) -> caf::behavior {
+        return {[self, requester, bidder, policy, offerings](const fed& f) {
+            const auto left = std::make_shared<int>(1); // one for the handing itself
             const auto one = [left, done = f.done] {
                 if (--*left == 0) done();
             };
             const auto hand = [&](const auto& role) {
-                if (role) request(*self, role, taken_within, f.note).then(one, [one](const caf::error&) { one(); });
+                if (role) ++*left, request(*self, role, taken_within, f.note).then(one, [one](const caf::error&) { one(); });
             };
-            if (trust) hand(policy);
-            else hand(requester), hand(bidder);
+            switch (kind_of(f.note)) {
+            case about::trust: hand(policy); break;
+            case about::offerings: hand(offerings); break;
+            case about::contracts: hand(requester), hand(bidder); break;
+            }
+            one();
         }};
     }, none_needed{});
 }

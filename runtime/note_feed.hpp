@@ -14,8 +14,8 @@ class note_feed {
 public:
     static constexpr std::size_t most = 1'024; // notes under way
 
-    // Any may be empty. All must outlive it. The policy engine hears of trust alone, and of that nobody else does.
-    note_feed(caf::actor_system&, requester_actor, bidder_actor, policy_actor = {});
+    // Any may be empty. All must outlive it. The policy engine hears of trust alone, and of that nobody else does; so it is with offerings.
+    note_feed(caf::actor_system&, requester_actor, bidder_actor, policy_actor = {}, offerings_actor = {});
     ~note_feed();
 
     // From a stream's own thread: waits while so many are under way. `taken` runs, in the order of the notes of one thread, when

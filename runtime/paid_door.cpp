@@ -30,7 +30,7 @@ http::response write(paid_answer a) {
     http::response out{a.status, {}, std::move(a.body)};
     for (auto& [name, text] : a.head) out.head.set(name, text);
     // A browser's script may read these.
-    out.head.set("access-control-expose-headers", "PAYMENT-REQUIRED, PAYMENT-RESPONSE");
+    out.head.set("access-control-expose-headers", "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE");
     return out;
 }
 

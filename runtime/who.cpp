@@ -47,7 +47,7 @@ std::string trouble_of(const who& w, const keyring& keys) {
 
 node_identity identity_of(const node_config& c) {
     std::filesystem::create_directories(c.directory);
-    const keyring keys(c.directory / "keys");
+    const keyring keys(c.directory / "keys", c.passphrase);
     node_identity id{{}, keys.wallet_address(), c.handle};
     if (c.identity != "none") id.did = identify(c, keys).document.did;
     return id;

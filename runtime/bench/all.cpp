@@ -7,6 +7,7 @@ const std::vector<benchmark>& all() {
         {"records", "records written canonically and named by their CID", records},
         {"repository", "records created in a node's own repository, durable and committed", repositories},
         {"signatures", "signatures verified", signatures},
+        {"payments", "payments and vouchers judged without a chain", payments},
         {"verdicts", "verdicts of the policy engine over ten thousand vouches", verdicts},
         {"contracts", "contracts from request to receipt on one node", contracts},
         {"launch", "verified payment to the backend's launch call", launch},

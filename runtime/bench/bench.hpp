@@ -37,6 +37,7 @@ const std::vector<benchmark>& all();
 std::vector<row> records(const settings&);
 std::vector<row> repositories(const settings&);
 std::vector<row> signatures(const settings&);
+std::vector<row> payments(const settings&);
 std::vector<row> verdicts(const settings&);
 std::vector<row> contracts(const settings&);
 std::vector<row> launch(const settings&);

@@ -101,7 +101,7 @@ public:
             tell(std::move(a));
         });
     }
-    void look_up(const std::string& from, const std::string& nonce, std::function<void(look_up_answer)> tell) override { real_.look_up(from, nonce, std::move(tell)); }
+    void look_up(const x402::authorization& of, std::function<void(look_up_answer)> tell) override { real_.look_up(of, std::move(tell)); }
     void balance(const std::string& address, std::function<void(result<amount>)> tell) override { real_.balance(address, std::move(tell)); }
 
 private:

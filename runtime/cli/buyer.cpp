@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <souk/actors/common/random_id.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/messages/money.hpp>
 #include <souk/runtime/cli/commands.hpp>
@@ -107,7 +109,9 @@ void ssh_into(context& c, const std::string& id, const std::vector<std::string>&
     if (!d) return c.fail({"no_access", "the node gave no access details"});
     const auto hosts = c.node / "keys" / ("known_hosts-" + std::to_string(::getpid()));
     const auto port = text_of(*d, "port");
+    const auto others = ::umask(0077); // it lies among the keys, and stays there if this process is killed
     std::ofstream(hosts) << '[' << text_of(*d, "host") << "]:" << port << ' ' << text_of(*d, "host_key") << '\n';
+    ::umask(others);
     std::vector<std::string> argv{"ssh", "-F", "none", "-p", port, "-i", text_of(*me, "ssh_key_file"), "-o", "IdentitiesOnly=yes", "-o", "UserKnownHostsFile=" + hosts.string(),
                                   "-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=15",
                                   text_of(*d, "user") + '@' + text_of(*d, "host")};
@@ -128,6 +132,33 @@ void ssh_into(context& c, const std::string& id, const std::vector<std::string>&
     c.status = WIFEXITED(status) ? WEXITSTATUS(status) : refused_status;
 }
 
+std::string offerings_text(const value& v) {
+    table t({"SELLER", "LARGEST", "PRICE", "TIER", "PLACE", "UNTIL"});
+    const auto or_dash = [](std::string text) { return text.empty() ? std::string("-") : text; };
+    for (const auto& o : list_of(v, "all")) {
+        const auto number = [&](const char* key) {
+            const auto* at = o.find(key);
+            const auto* n = at ? at->as<std::int64_t>() : nullptr;
+            return n ? *n : 0;
+        };
+        auto cost = to_decimal(number("amount"));
+        while (cost.ends_with('0') && !cost.ends_with(".0")) cost.pop_back();
+        const auto* place = o.find("location");
+        std::string where;
+        for (const char* key : {"country", "region"})
+            if (const auto part = place ? text_of(*place, key) : std::string(); !part.empty()) where += (where.empty() ? "" : "/") + part;
+        const auto until = when(o, "expires");
+        t.row({shortened(text_of(o, "did"), 20), number("cpus") > 0 ? fmt::format("{} cpu {}M", number("cpus"), number("mem_mib")) : "-",
+               number("slice") > 0 ? fmt::format("{}/{}s", cost, number("slice")) : "-", or_dash(text_of(o, "tier")), or_dash(shortened(where, 8)), until.size() > 16 ? until.substr(5, 11) : until});
+    }
+    auto out = t.empty() ? std::string("nobody is known to sell (who does is found at the hosts in [network])\n") : t.text();
+    const auto lost = [&](const char* key, const char* what) {
+        if (const auto n = text_of(v, key); !n.empty() && n != "0") out += n + ' ' + what + '\n';
+    };
+    lost("given_up", "were given up for want of room"), lost("passed_over", "were passed over for want of room"), lost("unread", "could not be read");
+    return out;
+}
+
 // -- request -----------------------------------------------------------------------------------------------------------------------
 struct request_options {
     std::filesystem::path manifest;
@@ -143,6 +174,41 @@ result<value> purchase_of(const remote& node, const std::string& id) {
     if (!v) return v.error();
     if (list_of(*v, "all").empty()) return refusal{"unknown_purchase", "no such purchase"};
     return list_of(*v, "all").front();
+}
+
+// What it may cost at the very most, why no more, and what is left of each limit afterwards.
+value::map worst_case(const context& c, const value& bids, const request_options& o) {
+    value::map m;
+    for (const auto& b : list_of(bids, "bids")) {
+        if (text_of(b, "chosen") != "yes") continue;
+        const auto number = [](const value& of, const char* key) {
+            const auto* n = of.find(key) ? of.find(key)->as<std::int64_t>() : nullptr;
+            return n ? *n : 0;
+        };
+        const auto sum = number(b, "amount");
+        m["to"] = text_of(b, "bidder"), m["at_most"] = to_decimal(sum), m["seconds"] = number(b, "slice");
+        if (!o.ceiling.empty()) m["ceiling"] = o.ceiling;
+        const auto said = c.ask().get("/v1/spending", {{"to", text_of(b, "bidder")}});
+        value::list limits;
+        if (said)
+            for (const auto& l : list_of(*said, "limits"))
+                limits.push_back(value::map{{"limit", text_of(l, "limit")}, {"most", to_decimal(number(l, "most"))}, {"left", to_decimal(number(l, "left"))},
+                                            {"left_after", to_decimal(std::max<std::int64_t>(0, number(l, "left") - sum))}, {"enough", number(l, "left") >= sum}});
+        m["limits"] = std::move(limits);
+        if (const auto above = said ? number(*said, "approve_above") : 0; above > 0) m["approve_above"] = to_decimal(above), m["needs_approval"] = sum > above;
+    }
+    return m;
+}
+std::string worst_case_text(const value& v) {
+    const auto line = [](const char* what, const std::string& text) { return fmt::format("{:<10} {}\n", what, wrapped(text, 11)); };
+    auto out = line("would buy", "from " + text_of(v, "to") + ", " + text_of(v, "seconds") + " seconds");
+    out += line("at most", text_of(v, "at_most") + " USDC are lost: one payment is signed, for what the bid says, good once and for five minutes; another demand is not signed");
+    if (!text_of(v, "ceiling").empty()) out += line("ceiling", text_of(v, "ceiling") + " USDC: a bid above it is not chosen (--max-price)");
+    out += line("refund", "a machine that does not come up, and seconds that are not used, are paid back by the seller, by his word alone");
+    if (text_of(v, "needs_approval") == "yes") out += line("approval", "it is above " + text_of(v, "approve_above") + " and waits for it: souk approve ID, or --yes");
+    table t({"LIMIT", "MOST", "LEFT", "LEFT AFTER"});
+    for (const auto& l : list_of(v, "limits")) t.row({text_of(l, "limit"), text_of(l, "most"), text_of(l, "left"), text_of(l, "enough") == "yes" ? text_of(l, "left_after") : "not enough"});
+    return t.empty() ? out : out + '\n' + t.text();
 }
 
 // Opens a purchase and follows it until `over` says so; prints each new phase on the way.
@@ -163,6 +229,7 @@ result<value> follow(context& c, const value& record, const request_options& o, 
     if (!rules.empty()) body["rules"] = std::move(rules);
     const auto node = c.ask();
     if (auto opened = node.post("/v1/buy", std::move(body)); !opened) return opened.error();
+    if (o.yes && !plan) (void)node.post("/v1/approve", {{"id", id}}); // where that comes to nothing, its phase says so
     std::string phase;
     for (;;) {
         auto p = purchase_of(node, id);
@@ -188,10 +255,15 @@ void buy_something(context& c, const request_options& o) {
         if (!planned) return c.fail(planned.error());
         const auto bids = c.ask().get("/v1/bids", {{"id", text_of(*planned, "id")}});
         if (!bids) return c.fail(bids.error());
-        if (c.json) return c.print(*bids, bids_table);
+        const auto worst = worst_case(c, *bids, o);
+        if (c.json) {
+            auto all = *bids->as<value::map>();
+            all["worst_case"] = worst;
+            return c.print(std::move(all), bids_table);
+        }
         fmt::print("\n{}\n", bids_table(*bids));
         if (text_of(*planned, "phase") == "failed") return c.fail({"no_acceptable_bid", text_of(*planned, "why")});
-        fmt::print("would buy from {} at {} USDC: that is the most it can cost, and what is unused comes back\n", text_of(*planned, "counterparty"), text_of(*planned, "price"));
+        fmt::print("{}", worst_case_text(worst));
         if (o.plan) return;
         fmt::print("buy? [y/N] ");
         std::fflush(stdout);
@@ -211,6 +283,27 @@ void buy_something(context& c, const request_options& o) {
     else if (!c.json) fmt::print("\nsouk ssh {}      to get in\nsouk stop {}     to end it\n", text_of(*bought, "id"), text_of(*bought, "id"));
 }
 
+struct pay_options {
+    std::string url, most = "0.10", id;
+    bool approved = false;
+};
+void pay_url(context& c, const pay_options& o) {
+    const auto most = from_decimal(o.most);
+    if (!most) return c.fail(most.error());
+    const auto got = c.ask().post("/v1/pay", {{"url", o.url}, {"most", *most}, {"id", o.id.empty() ? random_id() : o.id}, {"approved", o.approved}});
+    if (!got) return c.fail(got.error());
+    if (c.json) return c.print(*got, [](const value&) { return std::string(); });
+    const auto paid = text_of(*got, "paid");
+    const auto number = [&got](const char* key) {
+        const auto* n = got->find(key) ? got->find(key)->as<std::int64_t>() : nullptr;
+        return n ? *n : 0;
+    };
+    if (paid == "yes") fmt::print(stderr, "paid {} to {}\n{}\n", to_decimal(number("value")), text_of(*got, "to"), text_of(*got, "transaction"));
+    const auto body = text_of(*got, "body");
+    fmt::print("{}{}", body, body.ends_with('\n') ? "" : "\n");
+    if (number("status") < 200 || number("status") > 299) c.status = refused_status;
+}
+
 } // namespace
 
 void add_buyer(CLI::App& app, context& c) {
@@ -227,10 +320,14 @@ void add_buyer(CLI::App& app, context& c) {
     s->add_option("--policy", request.rules, "rules, in order (default: the node's)")->delimiter(',');
     s->add_option("--attestation", request.tier, "none, simulated or hardware: the least that will do");
     s->add_option("--window", request.window, "seconds to gather bids")->check(CLI::Range(1, 3600));
-    s->add_flag("--yes,-y", request.yes, "do not ask");
+    s->add_flag("--yes,-y", request.yes, "do not ask, and approve whatever it costs up to --max-price");
     s->add_flag("--plan", request.plan, "show bids, verdicts and the worst case; buy nothing");
     s->add_flag("--detach", request.detach, "do not wait for the machine");
     s->callback([&c] { buy_something(c, request); });
+
+    s = app.add_subcommand("offerings", "who says that he sells, and what: requests are sent to those that fit");
+    s->add_option("--after", did, "go on after this DID");
+    s->callback([&c] { c.answer(c.ask().get("/v1/offerings", {{"after", did}}), offerings_text); });
 
     s = app.add_subcommand("ps", "contracts");
     s->add_flag("--all,-a", all, "those that are over too");
@@ -259,6 +356,10 @@ void add_buyer(CLI::App& app, context& c) {
     s->add_option("--reason", reason);
     s->callback([&c] { c.answer(c.ask().post("/v1/stop", {{"id", id}, {"reason", reason}}), [](const value&) { return std::string("stopping; souk events shows how it goes\n"); }); });
 
+    s = app.add_subcommand("approve", "say yes to a purchase that costs more than is spent without asking");
+    s->add_option("id", id)->required();
+    s->callback([&c] { c.answer(c.ask().post("/v1/approve", {{"id", id}}), [](const value&) { return std::string("approved; souk events shows how it goes\n"); }); });
+
     for (const auto& [kind, what] : {std::pair{"vouch", "say that you trust someone"}, {"denounce", "say that you do not: a veto"}, {"forget", "take back what you said of someone"}}) {
         s = app.add_subcommand(kind, what);
         s->add_option("did", did)->required();
@@ -279,12 +380,13 @@ void add_buyer(CLI::App& app, context& c) {
             return t.empty() ? std::string("nobody is vouched for or denounced\n") : t.text();
         });
     });
-    s = app.add_subcommand("wallet", "address and balance");
-    s->callback([&c] {
-        c.answer(c.ask().get("/v1/wallet"), [](const value& v) {
-            return fmt::format("address  {}\nnetwork  {}\nbalance  {}\n", text_of(v, "address"), text_of(v, "network"), text_of(v, "balance"));
-        });
-    });
+    static pay_options paying;
+    s = app.add_subcommand("pay", "fetch a URL that asks for payment (x402), and pay it");
+    s->add_option("url", paying.url)->required();
+    s->add_option("--max", paying.most, "most that it may cost, in whole units")->capture_default_str();
+    s->add_flag("--yes,-y", paying.approved, "also if it is more than is spent without asking");
+    s->add_option("--id", paying.id, "your name for this payment: given again, nothing is paid twice");
+    s->callback([&c] { pay_url(c, paying); });
 }
 
 } // namespace souk::cli

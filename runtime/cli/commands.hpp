@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include <souk/runtime/cli/remote.hpp>
+#include <souk/runtime/config.hpp>
 
 namespace souk::cli {
 
@@ -17,8 +18,11 @@ struct context {
     bool json = false;
     std::filesystem::path node; // directory of the node that is asked
     std::filesystem::path program; // this executable
+    std::shared_ptr<const crypto::secret> passphrase; // as the environment had it, or nothing
     int status = ok;
 
+    // The configuration in the node's directory, and where its keys' passphrase comes from: for what is done without the node.
+    result<node_config> config() const;
     remote ask() const { return remote(node); }
     // Prints why not, and remembers the status.
     void fail(const refusal&);
@@ -34,6 +38,7 @@ struct context {
 std::string links_table(const value&); // the answer of /v1/links
 
 void add_buyer(CLI::App&, context&);
+void add_wallet(CLI::App&, context&);
 void add_provider(CLI::App&, context&);
 void add_cluster(CLI::App&, context&);
 void add_account(CLI::App&, context&);
@@ -43,6 +48,7 @@ void add_demo(CLI::App&, context&);
 void add_console(CLI::App&, context&);
 void add_bench(CLI::App&, context&);
 void add_simulate(CLI::App&, context&);
+void add_statement(CLI::App&, context&);
 
 // What the whole program does with its arguments.
 int run(int argc, char** argv);

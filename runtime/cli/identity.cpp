@@ -25,12 +25,12 @@ std::string log_lines(const value& log) {
 
 // The keyring of this node, where its identity is a log that can name another key.
 std::optional<keyring> keys_of_a_plc(context& c) {
-    const auto config = read_config(c.node / "souk.toml");
+    const auto config = c.config();
     if (!config || config->identity != "plc") {
         c.fail(config ? refusal{"not_a_did_plc", "only a did:plc can name another key and go on counting the old one"} : config.error());
         return std::nullopt;
     }
-    return std::optional<keyring>(std::in_place, config->directory / "keys");
+    return std::optional<keyring>(std::in_place, config->directory / "keys", config->passphrase);
 }
 void rotate_keys(context& c) {
     const auto keys = keys_of_a_plc(c);

@@ -40,6 +40,13 @@ std::string machines_table(const value& v) {
     return t.empty() ? "no machines\n" : t.text();
 }
 
+std::string counts_text(const value& counts) {
+    std::string line;
+    if (const auto* m = counts.as<value::map>())
+        for (const auto& [key, n] : *m) line += (line.empty() ? "" : ", ") + text_of(counts, key) + ' ' + key;
+    return line;
+}
+
 std::string status_text(const value& v) {
     std::string out;
     const auto* id = v.find("identity");
@@ -51,10 +58,9 @@ std::string status_text(const value& v) {
     out += fmt::format("{:<9} {}\n", "roles", roles);
     if (const auto* now = v.find("now"); now && now->as<value::map>())
         for (const auto& [what, counts] : *now->as<value::map>()) {
-            std::string line;
-            if (const auto* m = counts.as<value::map>())
-                for (const auto& [key, n] : *m) line += (line.empty() ? "" : ", ") + text_of(counts, key) + ' ' + key;
-            out += fmt::format("{:<9} {}\n", what, line);
+            if (const auto* all = counts.as<value::list>())
+                for (const auto& one : *all) out += fmt::format("{:<9} {}\n", what, counts_text(one));
+            else out += fmt::format("{:<9} {}\n", what, counts_text(counts));
         }
     return out;
 }

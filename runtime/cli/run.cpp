@@ -11,13 +11,21 @@
 
 #include <souk/messages/json.hpp>
 #include <souk/runtime/cli/commands.hpp>
+#include <souk/backends/keys/keyring.hpp>
 #include <souk/runtime/node.hpp>
+#include <souk/runtime/passphrase.hpp>
 
 namespace souk::cli {
 
 void context::fail(const refusal& r) {
     fmt::print(stderr, "souk: {} ({})\n", r.text.empty() ? "refused" : r.text, r.code);
     status = r.code == "no_node" ? no_node_status : r.code == "http_timeout" || r.code == "request_timeout" ? unknown_status : refused_status;
+}
+
+result<node_config> context::config() const {
+    auto c = read_config(node / "souk.toml");
+    if (c) c->passphrase = passphrase_of(*c, passphrase);
+    return c;
 }
 
 void context::print(const value& v, const std::function<std::string(const value&)>& show) const {
@@ -34,12 +42,30 @@ void take_descriptors() {
     ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
+// A person is asked while signals still end the program, and once.
+void ask_for_passphrase(node_config& c) {
+    if (!c.passphrase.ask || c.passphrase.configured || !std::filesystem::exists(c.directory / "keys")) return;
+    bool needed = false;
+    for (const auto& k : keyring(c.directory / "keys").kept()) needed = needed || k.encrypted;
+    if (!needed) return;
+    auto said = c.passphrase.ask();
+    if (!said) throw refused(said.error());
+    c.passphrase.ask = [kept = std::make_shared<const crypto::secret>(std::move(*said))]() -> result<crypto::secret> { return kept->copy(); };
+}
+
 // Signals are taken by one thread that only waits for them, so that nothing runs in a handler.
-int run_node(const std::filesystem::path& file) {
+int run_node(const std::filesystem::path& file, const std::shared_ptr<const crypto::secret>& passphrase) {
     auto config = read_config(file);
     if (!config) {
         fmt::print(stderr, "souk: {}\n", config.error().text);
         return usage_status;
+    }
+    try {
+        config->passphrase = passphrase_of(*config, passphrase);
+        ask_for_passphrase(*config);
+    } catch (const std::exception& e) {
+        fmt::print(stderr, "souk: {}: {}\n", file.string(), e.what());
+        return refused_status;
     }
     sigset_t ends;
     sigemptyset(&ends);
@@ -72,6 +98,7 @@ int run_node(const std::filesystem::path& file) {
 
 int run(int argc, char** argv) {
     context c;
+    c.passphrase = take_passphrase_from_environment();
     c.json = !::isatty(STDOUT_FILENO);
     std::error_code none;
     c.program = std::filesystem::read_symlink("/proc/self/exe", none);
@@ -90,8 +117,10 @@ int run(int argc, char** argv) {
     std::filesystem::path config;
     auto* node_command = app.add_subcommand("node", "run a node");
     node_command->add_option("--config", config, "its configuration (TOML)")->required();
-    node_command->callback([&] { c.status = run_node(config); });
+    node_command->callback([&] { c.status = run_node(config, c.passphrase); });
     add_buyer(app, c);
+    add_wallet(app, c);
+    add_statement(app, c);
     add_provider(app, c);
     add_cluster(app, c);
     add_account(app, c);

@@ -51,7 +51,7 @@ std::string for_alice(std::string text, const std::string& handle, const std::st
 
 class play {
 public:
-    explicit play(const demo_options& o) : options_(o), market_({o.directory, o.image, o.program, o.backend, o.network == "atproto" ? o.peers : std::filesystem::path()}) {}
+    explicit play(const demo_options& o) : options_(o), market_({o.directory, o.image, o.program, o.backend, o.network == "atproto" ? o.peers : std::filesystem::path(), o.pay == "evm" ? o.chain : std::filesystem::path()}) {}
 
     int run() {
         try {
@@ -134,6 +134,14 @@ private:
         market_.restart_after_kill(who);
     }
 
+    // What a chain says of a payment, for who paid it.
+    void landed(const std::string& transaction) {
+        if (!market_.on_chain()) return;
+        const auto r = market_.on_chain()->receipt(transaction);
+        must(r.succeeded, "the chain reverted " + transaction);
+        story_.more(fmt::format("in block {}, for {} units of gas, which Bob pays", r.block, r.gas));
+    }
+
     // -- the steps -----------------------------------------------------------------------------------------------------------------
     void open() {
         fmt::print("Souk demo: a compute market of five processes on this machine.\nDirectory: {}\n", market_.options().directory.string());
@@ -152,7 +160,19 @@ private:
                 for (const auto& l : *v->find("links")->as<value::list>()) up += l.text("state") == "up";
             return up == 3 ? std::optional<value>(*v) : std::nullopt;
         });
+        if (const auto* c = market_.on_chain()) {
+            for (const auto* name : {"bob", "eve"}) market_.fund_keys(name);
+            story_.tell(fmt::format("money: a chain of its own, {}, at {}", demo::chain::network, c->url()));
+            story_.more(fmt::format("the dollar is {}; no money", demo::chain::dollar));
+        }
         story_.tell("cluster: alice, bob, bob-2, relay, over mutual TLS 1.3; eve is outside");
+        // Whoever bids reads her stream: on a slow machine it is up later than its node.
+        if (!market_.at_pds("alice"))
+            until("bob and eve to follow alice", 60s, [&]() -> std::optional<value> {
+                const auto v = market_["alice"].ask->get("/v1/status");
+                const auto readers = v ? deep(*v, {"now", "door", "readers"}) : std::string();
+                return !readers.empty() && std::stoi(readers) >= 2 ? std::optional<value>(*v) : std::nullopt;
+            });
         const auto fleet = until("bob's fleet", 30s, [&]() -> std::optional<value> {
             auto v = market_["bob"].ask->get("/v1/fleet");
             return v && v->find("hosts")->as<value::list>()->size() == 2 ? std::optional<value>(*v) : std::nullopt;
@@ -241,7 +261,9 @@ private:
         story_.more("cid " + deep(p, {"detail", "accept", "cid"}));
         strike("alice");
         p = purchase_in({"awaiting", "active"}, 180s, "the payment");
-        story_.tell(fmt::format("402, then paid {}, once: transaction {}", p.text("price"), cli::shortened(deep(p, {"detail", "transaction"}), 24)));
+        const auto transaction = deep(p, {"detail", "transaction"});
+        story_.tell(fmt::format("402, then paid {}, once: transaction {}", p.text("price"), cli::shortened(transaction, 24)));
+        landed(transaction);
     }
 
     void machine() {
@@ -335,11 +357,17 @@ private:
         const auto seconds = deep(p, {"detail", "seconds"});
         paid_ = fmt::format("{} USDC paid, {} back: {} for {} s", to_decimal(paid), to_decimal(back), to_decimal(paid - back), seconds);
         story_.tell("statement: " + paid_);
+        for (const auto& l : leases())
+            if (l.text("accept") == accept_ && back > 0) {
+                const auto transaction = deep(l, {"detail", "refund_transaction"});
+                story_.tell(fmt::format("paid back by bob, as the lease ended early: {}", cli::shortened(transaction, 24)));
+                landed(transaction);
+            }
         // Nothing was paid twice: what Alice has and what Bob has is what there was.
         const auto alice = ask("alice", "/v1/wallet"), bob = ask("bob", "/v1/wallet");
         const auto a = *alice.find("atomic")->as<std::int64_t>(), b = *bob.find("atomic")->as<std::int64_t>();
-        must(a + b == 200'000'000, "the ledger does not add up");
-        must(a == 100'000'000 - (paid - back), "Alice's balance is not what the statement says");
+        must(a + b == 2 * market::hundred, "the money does not add up");
+        must(a == market::hundred - (paid - back), "Alice's balance is not what the statement says");
         story_.tell(fmt::format("balances: alice {}, bob {}", to_decimal(a), to_decimal(b)));
     }
 
@@ -364,7 +392,7 @@ private:
         market_.keep();
         const auto alice = market_["alice"].directory.string();
         fmt::print("\nThe market goes on running. Try, with\n  export SOUK_NODE={}\n\n", alice);
-        fmt::print("  souk ps                    souk ssh {0} -- uptime\n  souk show {0}\n  souk why {0}\n  souk events {0}\n  souk stop {0}\n", id_);
+        fmt::print("  souk ps                    souk ssh {0} -- uptime\n  souk show {0}\n  souk why {0}\n  souk events {0}\n  souk statement\n  souk stop {0}\n", id_);
         fmt::print("  curl --cacert {} \\\n    --resolve {}:{}:127.0.0.1 {}\n", market_.authority().string(), url_.substr(8, url_.find(':', 8) - 8), market_.https_port(), url_);
         fmt::print("\nStop it all:  for n in alice eve bob bob-2 relay; do souk shutdown --node {}/$n; done\n", market_.options().directory.string());
         return 0;

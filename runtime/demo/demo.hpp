@@ -10,6 +10,8 @@ struct demo_options {
     std::string backend = "qemu";
     std::string network = "souk"; // or "atproto": Alice and Eve live at the reference PDS
     std::filesystem::path peers;  // where that was installed (deploy/demo does)
+    std::string pay = "ledger";   // or "evm": on a chain of its own (npm's anvil)
+    std::filesystem::path chain;  // what that needs (deploy/demo puts it there)
     bool keep = false;  // leave the market running
     bool chaos = false; // kill each of the five processes once, one a step
     bool keep_files = false;

@@ -40,6 +40,7 @@ market::market(market_options o) : options_(std::move(o)) {
     }
     ssh_ = free_port(), https_ = free_port();
     if (!options_.peers.empty()) plc_ = free_port(), pds_ = free_port();
+    if (!options_.chain.empty()) chain_ = std::make_unique<demo::chain>(options_.chain, free_port(), options_.directory / "chain.log");
     authority_ = options_.directory / "development-ca.crt";
 }
 
@@ -100,13 +101,15 @@ void market::write_config(party& p) {
     }
     if (n == "alice") {
         line("[requester]\nrelay = " + in_quotes(parties_.at("relay").id.did) + '\n');
-        line("[wallet]\nledger = " + in_quotes(parties_.at("bob").url()) + '\n');
+        if (!chain_) line("[wallet]\nledger = " + in_quotes(parties_.at("bob").url()) + '\n');
     }
     if (n == "bob" || n == "eve") {
         line("[bidder]\ncost = " + in_quotes(n == "bob" ? "0.06" : "0.01") + "\ncurrency = \"USDC\"\nfrequency = \"hourly\"\nlocation = { country = \"USA\", region = \"west\" }\n");
         line("[issuer]\nuri = " + in_quotes(p.url()) + '\n');
-        line(n == "bob" ? "[ledger]\nfunds = { " + in_quotes(parties_.at("alice").id.wallet) + " = \"100\", " + in_quotes(parties_.at("bob").id.wallet) + " = \"100\" }\n" : "[ledger]\n");
+        if (!chain_) line(n == "bob" ? "[ledger]\nfunds = { " + in_quotes(parties_.at("alice").id.wallet) + " = \"100\", " + in_quotes(parties_.at("bob").id.wallet) + " = \"100\" }\n" : "[ledger]\n");
     }
+    if (chain_ && n != "bob-2" && n != "relay")
+        line("[rail]\nnetwork = " + in_quotes(chain::network) + "\nasset = " + in_quotes(chain::dollar) + "\nnodes = [" + in_quotes(chain_->url()) + "]\n");
     if (bobs || n == "eve") {
         // bob's own host is too small for what Alice wants: the fleet sends it to bob-2
         const bool big = n == "bob-2";
@@ -158,6 +161,7 @@ void market::join_host(party& p) {
 void market::set_up() {
     make_certificates();
     if (!options_.peers.empty()) start_hosts();
+    if (chain_) chain_->start();
     // Configurations name each other's identities, so the keys come first.
     for (auto& [name, p] : parties_) {
         node_config c;
@@ -175,6 +179,8 @@ void market::set_up() {
         p.id = identity_of(*config);
     }
     for (auto& [name, p] : parties_) write_config(p);
+    if (chain_)
+        for (const auto* name : {"alice", "bob"}) chain_->issue(parties_.at(name).id.wallet, hundred);
     const auto founded = enrolment::init(parties_.at("bob").directory / "cluster", "souk demo", "bob");
     if (!founded) throw refused(founded.error());
 }
@@ -209,6 +215,13 @@ void market::await(const std::string& name) {
     }
 }
 
+void market::fund_keys(const std::string& name) {
+    const auto v = parties_.at(name).ask->get("/v1/wallet");
+    const auto* lanes = v ? v->find("lanes") : nullptr;
+    if (!lanes) throw std::runtime_error(name + " has no keys that settle" + (v ? "" : ": " + v.error().text));
+    for (const auto& l : *lanes->as<value::list>()) chain_->give_gas(std::string(l.text("signer")));
+}
+
 void market::restart_after_kill(const std::string& name) {
     auto& p = parties_.at(name);
     p.run->kill();
@@ -219,6 +232,7 @@ void market::restart_after_kill(const std::string& name) {
 void market::stop_all() {
     for (const auto* name : {"alice", "eve", "bob", "bob-2", "relay"}) parties_.at(name).run->stop();
     for (auto& host : hosts_) host->stop();
+    if (chain_) chain_->stop();
 }
 
 void market::end_machines() {
@@ -240,6 +254,7 @@ void market::end_machines() {
 void market::keep() {
     for (auto& [name, p] : parties_) p.run->release();
     for (auto& host : hosts_) host->release();
+    if (chain_) chain_->keep();
 }
 
 } // namespace souk::demo

@@ -7,6 +7,7 @@
 
 #include <souk/runtime/cli/remote.hpp>
 #include <souk/runtime/config.hpp>
+#include <souk/runtime/demo/chain.hpp>
 #include <souk/runtime/demo/process.hpp>
 #include <souk/runtime/node.hpp>
 
@@ -18,6 +19,7 @@ struct market_options {
     std::filesystem::path program;   // this souk
     std::string backend = "qemu";
     std::filesystem::path peers;     // of the reference PDS and directory; empty: every node has its records itself
+    std::filesystem::path chain;     // of the demo's chain; empty: everybody is paid on bob's development ledger
 };
 
 class market {
@@ -37,6 +39,8 @@ public:
     party& operator[](const std::string& name) { return parties_.at(name); }
     const std::vector<std::string>& names() const { return names_; }
 
+    static constexpr amount hundred = 100'000'000; // dollars that alice and bob begin with
+
     // Makes keys, certificates, configurations; founds the cluster at bob and has the others join it by token.
     void set_up();
     void start(const std::string& name);  // and waits until it answers
@@ -48,6 +52,8 @@ public:
 
     bool at_pds(const std::string& name) const { return !options_.peers.empty() && (name == "alice" || name == "eve"); } // where a node's records live
     std::string pds() const { return "http://localhost:" + std::to_string(pds_); }
+    demo::chain* on_chain() { return chain_.get(); } // null: paid on the ledger
+    void fund_keys(const std::string& name);         // of a node that has started: the gas of those that settle
     const std::filesystem::path& authority() const { return authority_; }
     std::uint16_t https_port() const { return https_; }
     const market_options& options() const { return options_; }
@@ -65,6 +71,7 @@ private:
     std::filesystem::path authority_; // of the development doors, PEM
     std::uint16_t ssh_ = 0, https_ = 0, plc_ = 0, pds_ = 0;
     std::vector<std::unique_ptr<process>> hosts_; // the directory and the PDS
+    std::unique_ptr<demo::chain> chain_;
 };
 
 } // namespace souk::demo

@@ -224,8 +224,8 @@ http::fetcher books::web_of(std::string did, life by) {
                         if (!std::exchange(*heard, true)) tell(refusal{"http_broken", "the connection broke"});
                     });
                 };
-                p->door(r, [this, by, heard, tell, answer_lost, p, number](http::response answer) {
-                    if (p->asking.erase(number) == 0 || answer_lost) return;
+                p->door(r, [this, open = open_, by, heard, tell, answer_lost, p, number](http::response answer) {
+                    if (!*open || p->asking.erase(number) == 0 || answer_lost) return;
                     ways_.carry(by, u_.chance().between(5ms, 60ms), "answer", false, [heard, tell, answer = std::move(answer)] {
                         if (!std::exchange(*heard, true)) tell(answer);
                     }, [] {});

@@ -67,6 +67,9 @@ struct person { // whose records and whose door there are
 class books {
 public:
     books(universe& u, crossings& ways) : u_(u), ways_(ways) {}
+    ~books() { *open_ = false; }
+    books(const books&) = delete;
+    books& operator=(const books&) = delete;
 
     person& add(std::string name, did_document, shelf&);
     person* find(const std::string& did);
@@ -119,6 +122,7 @@ private:
     std::map<std::string, std::string> called_; // by handle
     std::vector<std::shared_ptr<stream>> streams_;
     std::uint64_t connections_ = 0, requests_ = 0;
+    life open_ = std::make_shared<bool>(true); // an actor that is ended with the universe may still answer
 };
 
 } // namespace souk::simulate

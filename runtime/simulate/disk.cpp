@@ -90,6 +90,7 @@ append_answer disk::apply(append_request what) {
         }
     for (auto& e : what.events) s.facts.push_back({what.at, std::move(e)});
     if (what.snapshot) s.snapshot_at = s.dropped + s.facts.size(), s.snapshot = std::move(*what.snapshot);
+    if (what.closes && !s.closed) s.ended = ++ended_;
     s.closed = what.closes;
     if (s.dropped + s.facts.size() == 0) streams_.erase(what.stream);
     if (changed && !what.events.empty()) u_.later(milliseconds{0}, changed);
@@ -125,6 +126,20 @@ std::vector<std::string> disk::newest(std::string_view kind, std::size_t most) {
     std::vector<std::string> keys;
     for (std::size_t i = 0; i < std::min(most, found.size()); ++i) keys.push_back(std::move(found[i].second));
     return keys;
+}
+
+std::uint64_t disk::ended(const std::vector<std::string_view>& kinds, std::uint64_t mark, std::size_t most, const visitor& visit) {
+    std::map<std::uint64_t, std::string> found;
+    for (const auto& [name, s] : streams_)
+        if (s.closed && s.ended > mark) found.emplace(s.ended, name);
+    for (const auto& [end, name] : found) {
+        if (most-- == 0) break;
+        const auto slash = name.find('/');
+        const auto kind = std::string_view(name).substr(0, slash);
+        if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) visit(name, past(kind, name.substr(slash + 1)));
+        mark = end;
+    }
+    return mark;
 }
 
 } // namespace souk::simulate

@@ -21,6 +21,7 @@ public:
     void open_streams(std::string_view kind, const visitor&) override;
     history past(std::string_view kind, const std::string& key) override;
     std::vector<std::string> newest(std::string_view kind, std::size_t most) override;
+    std::uint64_t ended(const std::vector<std::string_view>& kinds, std::uint64_t mark, std::size_t most, const visitor&) override;
 
     kept_file& file() { return file_; }
 
@@ -36,7 +37,7 @@ private:
         std::uint64_t snapshot_at = 0;
         std::string snapshot;
         bool closed = false;
-        std::uint64_t made = 0;
+        std::uint64_t made = 0, ended = 0;
     };
     struct job { // one or the other
         append_request what;
@@ -69,7 +70,7 @@ private:
     bool sound_ = true, syncing_ = false;
     std::deque<job> waiting_;
     std::map<std::string, stream> streams_;
-    std::uint64_t facts_ = 0, made_ = 0;
+    std::uint64_t facts_ = 0, made_ = 0, ended_ = 0;
     instant full_until_{};
     std::optional<std::string> kept_; // in the file
     paper file_{*this};

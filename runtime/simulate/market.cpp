@@ -175,6 +175,7 @@ private:
         nothing_is_left_open();
         machines();
         money();
+        accounts();
         purchases();
         served();
         s_.broken.insert(s_.broken.end(), seen_.broken().begin(), seen_.broken().end());
@@ -296,6 +297,38 @@ private:
             if (ran == ran_.end()) hold(back == t.value, "{} was kept for a machine that never ran", t.value - back);
         }
         hold(stated_back == moved_back, "{} came back, the statements say {}", moved_back, stated_back);
+    }
+    // Every party's books say of its wallet what the rail says; and of each contract both sides say the same, with the same reason.
+    void accounts() {
+        using book::account;
+        std::vector<std::pair<const node*, const party*>> all{{&alice_, &alice_.who()}};
+        for (const auto& s : sellers_) all.emplace_back(s.get(), &s->who());
+        std::map<std::string, std::vector<const folio*>> of; // by contract
+        for (const auto& [n, who] : all) {
+            const auto& f = n->money();
+            const auto began_with = n == &alice_ ? total : 0;
+            const auto has = chain_.balance(who->keys->wallet_address());
+            hold(began_with + f.sum(account::wallet) == has, "the books of {} say that its wallet changed by {}, the rail says {}", n->name(), book::decimal_of(f.sum(account::wallet), 0), has - began_with);
+            for (const auto in : {account::receivable, account::payable, account::promised})
+                hold(f.sum(in) == 0, "in the books of {} {} is still {}", n->name(), boost::describe::enum_to_string(in, "?"), book::decimal_of(f.sum(in), 0));
+            for (auto& c : f.contracts()) of[c].push_back(&f);
+        }
+        for (const auto& [contract, sides] : of) {
+            const auto sum = [&sides = sides, &contract = contract](std::initializer_list<account> of_these) {
+                book::wide n = 0;
+                for (const auto* f : sides)
+                    for (const auto in : of_these) n += f->sum(in, contract);
+                return n;
+            };
+            for (const auto& these : {std::initializer_list<account>{account::wallet}, {account::refunds}, {account::expense, account::revenue}})
+                hold(sum(these) == 0, "over all parties' books of {} {} is {} and not zero", contract, boost::describe::enum_to_string(*these.begin(), "?"), book::decimal_of(sum(these), 0));
+            for (const auto* f : sides)
+                for (const auto* g : sides)
+                    if (const auto *a = f->find(book::kind::refunded, contract), *b = g->find(book::kind::refunded, contract); a || b)
+                        hold(a && b && a->why == b->why && !a->why.empty(), "of the refund of {} one says \"{}\", and another \"{}\"", contract, a ? a->why : "nothing", b ? b->why : "nothing");
+        }
+        s_.entries += alice_.money().entries();
+        for (const auto& s : sellers_) s_.entries += s->money().entries();
     }
     void purchases() {
         for (const auto& id : ids_) {

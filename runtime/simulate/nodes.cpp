@@ -60,6 +60,19 @@ void node::live_dangerously() {
     });
 }
 
+std::shared_ptr<bookkeeper> node::keep_books(const keyring& keys, payment_rail& rail) {
+    bookkeeper_options o;
+    o.now = clock(), o.wallet = keys.wallet_address(), o.asset = book::token_of(rail.network(), rail.asset());
+    const auto books = std::make_shared<bookkeeper>(std::move(o), folio_.opened_by(life_), disk_);
+    bring_up(books);
+    return books;
+}
+
+void node::bring_up(const std::shared_ptr<bookkeeper>& books) {
+    while (books->catch_up()) {}
+    u_.later(life_, 60'000ms, [this, books] { bring_up(books); });
+}
+
 std::function<instant()> node::clock() {
     return [this] { return u_.now() + skew_; };
 }
@@ -79,16 +92,31 @@ void buyer::open() {
     requester_options o;
     o.did = who_.did, o.now = clock(), o.speaks = speaks_, o.door = who_.door();
     o.calls = {who_.did, &who_.keys->signing(), books_.web_of(who_.did, life_), [&net](const std::string& did, auto then) { net.keys(did, std::move(then)); }, clock()};
+    o.books = keep_books(*who_.keys, rail);
     requester_roles r;
     r.signer = cast(spawn_signer(sys, {who_.did, clock()}, shelf_, *who_.keys));
     policy_options p;
     p.self = who_.did, p.now = clock();
     if (relay_) o.relay = relay_->who().did, o.grant_life = grant_life_, r.broker = cast(relay_->seen_by(who_.did, life_));
     r.policy = policy_ = cast(spawn_policy(sys, p, net));
+    if (!listed_.empty()) {
+        finder_options f;
+        f.self = who_.did, f.now = clock();
+        r.offerings = offerings_ = cast(spawn_finder(sys, std::move(f), [&net](const std::string& did, auto then) {
+            net.list(did, std::string(market::offering::nsid), [did, then = std::move(then)](result<std::vector<stored_record>> all) {
+                if (!all) return then(all.error());
+                proved_offering found{"https://host of " + did, "", {}};
+                for (const auto& one : *all)
+                    if (auto rev = to_tid(static_cast<std::uint64_t>(one.time_us), 0); rev > found.rev) found.rev = std::move(rev), found.newest = one;
+                then(std::move(found));
+            });
+        }));
+        look_at_lists();
+    }
     auto& world = keep<purchase_world>(sys, o, r, net, books_.web_of(who_.did, life_), rail, *who_.keys);
     requester_ = cast(spawn_requester(sys, o, r, disk_, net, *who_.keys, world));
     const machine_door machines({&sys, clock(), who_.did, who_.keys, &shelf_, [&net](const std::string& did, auto then) { net.keys(did, std::move(then)); }, {}, {}});
-    const market_door market({&sys, clock(), who_.did, who_.door(), &shelf_, &net, {}, requester_, false});
+    const market_door market({&sys, clock(), who_.did, who_.door(), &shelf_, &net, {}, requester_, false, {}, policy_, may_ask_});
     if (auto* me = books_.find(who_.did))
         me->door = [machines, market](http::request q, http::responder say) {
             if (machine_door::is_one(q)) return machines.answer(q, std::move(say));
@@ -101,9 +129,14 @@ void buyer::open() {
         books_.watch(s, {wanted.begin(), wanted.end()}, cursors_[s], life_, [to = requester_](const record_note& n) { souk::tell(to, n); });
 }
 
+void buyer::look_at_lists() {
+    for (const auto& did : listed_) souk::tell(offerings_, record_note{"at://" + did + '/' + std::string(market::offering::nsid) + "/self", "", {}});
+    u_.later(life_, 20'000ms, [this] { look_at_lists(); });
+}
+
 void buyer::close() {
     shelf_.crash();
-    requester_ = nullptr, policy_ = nullptr;
+    requester_ = nullptr, policy_ = nullptr, offerings_ = nullptr;
     books_.hang_up(who_.did);
 }
 
@@ -171,11 +204,12 @@ void seller::open() {
     o.wif.issuer_uri = o.door, o.actx = "0123456789abcdef0123456789abcdef01234567";
     o.wif.subject = "actx:" + o.actx + ":plc:{did-plc-key}:role:{role}";
     o.calls = {who_.did, &who_.keys->signing(), books_.web_of(who_.did, life_), [&net](const std::string& did, auto then) { net.keys(did, std::move(then)); }, clock()};
+    o.books = keep_books(*who_.keys, rail);
     bidder_roles r;
     r.signer = cast(spawn_signer(sys, {who_.did, clock()}, shelf_, *who_.keys));
     auto& settling = keep<payment_world>(rail, who_.keys->wallet_address(), who_.keys->wallet().copy());
     payments_options p;
-    p.pay_to = who_.keys->wallet_address(), p.now = clock();
+    p.pay_to = who_.keys->wallet_address(), p.now = clock(), p.books = o.books;
     r.payments = cast(spawn_payments(sys, std::move(p), disk_, rail, settling));
     r.fleet = cast(spawn_fleet(sys, {[this] {
         std::map<std::string, launcher_actor> reached;
@@ -185,6 +219,11 @@ void seller::open() {
     }}));
     auto& world = keep<lease_world>(sys, o, r);
     bidder_ = cast(spawn_bidder(sys, o, r, disk_, net, world));
+    if (offers_) {
+        crier_options c;
+        c.did = who_.did, c.terms = {o.door, o.cost, o.currency, o.frequency, o.slice, o.tier, {}}, c.offers = *offers_, c.now = clock();
+        cast(spawn_crier(sys, std::move(c), r.fleet, disk_, keep<offering_world>(sys, r.signer)));
+    }
     if (issues_) {
         issuer_options tokens;
         tokens.issuer_uri = o.door, tokens.actx = o.actx, tokens.now = clock();

@@ -2,9 +2,12 @@
 // memory; what is on its disk, in its repository and in its cloud stays.
 #pragma once
 #include <souk/actors/bidder/bidder.hpp>
+#include <souk/actors/book/bookkeeper.hpp>
 #include <souk/actors/fleet/fleet.hpp>
 #include <souk/actors/issuer/issuer.hpp>
 #include <souk/actors/launcher/launcher.hpp>
+#include <souk/actors/offerings/crier.hpp>
+#include <souk/actors/offerings/finder.hpp>
 #include <souk/actors/payments/payments.hpp>
 #include <souk/actors/policy/policy.hpp>
 #include <souk/actors/requester/requester.hpp>
@@ -12,6 +15,7 @@
 #include <souk/runtime/simulate/books.hpp>
 #include <souk/runtime/simulate/cloud.hpp>
 #include <souk/runtime/simulate/disk.hpp>
+#include <souk/runtime/simulate/folio.hpp>
 #include <souk/runtime/simulate/rail.hpp>
 
 namespace souk::simulate {
@@ -26,12 +30,14 @@ public:
     const std::string& name() const { return name_; }
     const disk& log() const { return disk_; }
     disk& log() { return disk_; }
+    const folio& money() const { return folio_; } // its books
 
 protected:
     virtual void open() = 0;  // spawns its roles
     virtual void close() = 0; // lets go of their handles, and of what they left on its disks unfinished
     void restart(const std::string& why); // killed, and started again a little later
 
+    std::shared_ptr<bookkeeper> keep_books(const keyring&, payment_rail&); // of whoever has a wallet, while this process lives
     std::function<instant()> clock(); // its own, which may go wrong
     template <class T, class... Args>
     T& keep(Args&&... args) { // what actors stand on: kept to the end, since answers on their way still point to it
@@ -55,9 +61,11 @@ protected:
     std::string name_;
     life life_ = std::make_shared<bool>(false);
     disk disk_;
+    folio folio_{u_};
 
 private:
     void live_dangerously();
+    void bring_up(const std::shared_ptr<bookkeeper>&);
     std::chrono::milliseconds skew_{0};
     std::vector<caf::strong_actor_ptr> cast_;
     std::vector<std::shared_ptr<void>> kept_;
@@ -81,6 +89,10 @@ public:
     const party& who() const { return who_; }
     void speaks(dialect d) { speaks_ = d; } // before it starts
     void reads(const std::string& seller) { sellers_.push_back(seller); }
+    // Somebody whom a host lists: his offerings are read now, and every 20 s. Before it starts.
+    void seeks(const std::string& seller) { listed_.push_back(seller); }
+    offerings_actor offerings() const { return offerings_; }
+    void answers(const std::string& did) { may_ask_.insert(did); } // what her policy says. Before it starts
     void order(buy what);                                 // says it until it is kept
     void stop(const std::string& id, const std::string& why); // as well
     void believes(const std::string& about, const char* kind); // written, and its policy engine hears of it, as `souk vouch` does
@@ -98,7 +110,11 @@ private:
     chain& chain_;
     const party& who_;
     shelf shelf_;
-    std::vector<std::string> sellers_;
+    void look_at_lists();
+
+    std::vector<std::string> sellers_, listed_;
+    offerings_actor offerings_;
+    std::set<std::string> may_ask_;
     std::map<std::string, std::int64_t> cursors_; // on disk
     relay* relay_ = nullptr;
     dialect speaks_ = dialect::g1;
@@ -142,6 +158,7 @@ public:
     void reads(const std::string& buyer) { buyers_.push_back(buyer); }
     void stop(const std::string& lease, const std::string& why); // says it until it is kept
     void issues_tokens();                                        // to its hosts' machines. Before it starts
+    void offers(bool so) { offers_ = so; }                       // says to everyone what it sells, or takes that back. Before it starts
     const shelf& records() const { return shelf_; }
     shelf& records() { return shelf_; }
     const party& who() const { return who_; }
@@ -160,6 +177,7 @@ private:
     std::vector<std::string> buyers_;
     std::map<std::string, std::int64_t> cursors_; // on disk
     bidder_actor bidder_;
+    std::optional<bool> offers_;
     bool issues_ = false;
     issuer_actor issuer_; // of the last process, too: it says nothing, and that is heard at once
     issuer_actor nobody_; // whom a host finds that is cut off

@@ -1,20 +1,11 @@
 #include <souk/runtime/simulate/rail.hpp>
 
 #include <souk/backends/rails/ledger.hpp>
+#include <souk/messages/ascii.hpp>
 
 namespace souk::simulate {
 
-namespace {
-
 using namespace std::chrono_literals;
-
-std::string lower(std::string text) {
-    for (auto& c : text)
-        if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
-    return text;
-}
-
-} // namespace
 
 void chain::fund(const std::string& address, amount sum) { balances_[lower(address)] += sum; }
 
@@ -72,15 +63,17 @@ void rail_view_of::settle(const x402::exact_payload& p, std::function<void(settl
     }, [] {});
 }
 
-void rail_view_of::look_up(const std::string& from, const std::string& nonce, std::function<void(look_up_answer)> tell) {
+void rail_view_of::look_up(const x402::authorization& of, std::function<void(look_up_answer)> tell) {
     if (!*by_ || u_.strikes(hazard::drop, 15)) return;
     const auto lag = u_.strikes(hazard::rail_lag, 200) ? u_.chance().between(0ms, 30'000ms) : 0ms;
-    chain_.ways().carry(by_, u_.chance().between(10ms, 200ms), "look", false, [this, from, nonce, tell, lag] {
+    chain_.ways().carry(by_, u_.chance().between(10ms, 200ms), "look", false, [this, of, tell, lag] {
         if (u_.strikes(hazard::rail_error, 40) || u_.now() < chain_.silent_until) return tell({moved::unknown, {}, {}});
         const auto as_of = u_.now() - lag;
-        const auto* found = chain_.find(from, nonce);
-        if (found && found->at <= as_of) tell({moved::yes, found->transaction, as_of});
-        else tell({moved::no, {}, as_of});
+        const auto* found = chain_.find(of.from, of.nonce);
+        if (!found || found->at > as_of) return tell({moved::no, {}, as_of});
+        const bool this_one = (of.to.empty() || found->to == lower(of.to)) && (of.value.empty() || std::to_string(found->value) == of.value);
+        if (this_one) tell({moved::yes, found->transaction, as_of});
+        else tell({moved::no, {}, as_of, true});
     }, [] {});
 }
 

@@ -41,7 +41,7 @@ public:
     x402::domain token() const override;
     std::string asset() const override;
     void settle(const x402::exact_payload&, std::function<void(settle_answer)>) override;
-    void look_up(const std::string& from, const std::string& nonce, std::function<void(look_up_answer)>) override;
+    void look_up(const x402::authorization&, std::function<void(look_up_answer)>) override;
     void balance(const std::string& address, std::function<void(result<amount>)>) override;
 
 private:
