@@ -1,0 +1,170 @@
+// The rail of a chain, on a real node of one.
+#include "chain_node.hpp"
+
+TEST_CASE("a payment moves on the chain, once, and brought again it is the same transaction") {
+    node n;
+    const person alice, bob;
+    n.hands.issue(alice.address, 100'000);
+    const auto a = n.of(alice, bob, 60'000);
+    CHECK(n.look_up(a).how == moved::no);
+    CHECK(n.check(n.by(alice, a), 60'000) == "good");
+    const auto first = n.settle(n.by(alice, a));
+    CHECK(first.why.text == "");
+    REQUIRE(first.how == moved::yes);
+    CHECK(n.balance(bob) == 60'000);
+    CHECK(n.balance(alice) == 40'000);
+    const auto again = n.settle(n.by(alice, a));
+    CHECK(again.how == moved::yes);
+    CHECK(again.transaction == first.transaction);
+    const auto found = n.look_up(a);
+    CHECK(found.how == moved::yes);
+    CHECK(found.transaction == first.transaction);
+    CHECK(n.check(n.by(alice, a), 60'000) == "invalid_exact_evm_nonce_already_used");
+    CHECK(n.balance(bob) == 60'000);
+}
+
+TEST_CASE("sixty-four payments at once all settle; one of them sent sixty-four times settles once") {
+    node n(4);
+    const person bob, carol;
+    std::vector<person> payers(64);
+    std::vector<x402::exact_payload> all;
+    for (const auto& p : payers) {
+        n.hands.issue(p.address, 1'000);
+        all.push_back(n.by(p, n.of(p, bob, 1'000)));
+    }
+    std::set<std::string> transactions;
+    for (const auto& a : n.settle_all(all)) {
+        CHECK_MESSAGE(a.how == moved::yes, a.why.code << ": " << a.why.text);
+        transactions.insert(a.transaction);
+    }
+    CHECK(transactions.size() == 64);
+    CHECK(n.balance(bob) == 64'000);
+
+    n.hands.issue(carol.address, 5'000);
+    const auto one = n.by(carol, n.of(carol, bob, 5'000));
+    const auto before = [&] {
+        std::int64_t sum = 0;
+        for (const auto& k : n.keys) sum += n.hands.transactions_of(k.address);
+        return sum;
+    }();
+    transactions.clear();
+    for (const auto& a : n.settle_all(std::vector(64, one))) {
+        CHECK(a.how == moved::yes);
+        transactions.insert(a.transaction);
+    }
+    CHECK(transactions.size() == 1);
+    CHECK(n.balance(bob) == 69'000);
+    std::int64_t after = 0;
+    for (const auto& k : n.keys) after += n.hands.transactions_of(k.address);
+    CHECK(after == before + 1);
+}
+
+TEST_CASE("what the token would refuse is refused with the official codes, and costs no gas") {
+    node n(1);
+    const person alice, bob, eve;
+    n.hands.issue(alice.address, 1'000);
+    const auto good = n.of(alice, bob, 1'000);
+    const auto said = [&](const x402::exact_payload& p, std::uint64_t amount = 1'000) {
+        const auto s = n.settle(p);
+        CHECK(s.how == moved::no);
+        return std::pair{n.check(p, amount), s.why.code};
+    };
+    using both = std::pair<std::string, std::string>;
+    CHECK(said(n.by(eve, good)) == both{"invalid_exact_evm_signature", "invalid_exact_evm_signature"});
+    auto poor = n.of(eve, bob, 1'000);
+    CHECK(said(n.by(eve, poor)) == both{"invalid_exact_evm_insufficient_balance", "invalid_exact_evm_insufficient_balance"});
+    CHECK(said(n.by(alice, n.of(alice, bob, 1'000, -10s))) ==
+          both{"invalid_exact_evm_payload_authorization_valid_before", "invalid_exact_evm_payload_authorization_valid_before"});
+    auto early = good;
+    early.validAfter = std::to_string(std::stoll(good.validBefore) - 1);
+    CHECK(n.check(n.by(alice, early), 1'000) == "invalid_exact_evm_payload_authorization_valid_after");
+    auto p = n.by(alice, good);
+    for (std::size_t at = 2; at < p.signature.size(); at += 2) { // every byte of the signature
+        auto bad = p;
+        bad.signature[at] = bad.signature[at] == '0' ? '1' : '0';
+        CHECK(n.check(bad, 1'000) == "invalid_exact_evm_signature");
+    }
+    CHECK(n.hands.transactions_of(n.keys[0].address) == 0);
+    CHECK(n.settle(p).how == moved::yes); // and the good one still is
+}
+
+TEST_CASE("who signs one nonce twice has paid what came first") {
+    node n;
+    const person alice, bob;
+    n.hands.issue(alice.address, 2'000);
+    const auto to_bob = n.of(alice, bob, 1'000);
+    auto to_herself = to_bob;
+    to_herself.to = alice.address;
+    CHECK(n.settle(n.by(alice, to_herself)).how == moved::yes);
+    const auto s = n.settle(n.by(alice, to_bob));
+    CHECK(s.how == moved::no);
+    CHECK(s.why.code == "invalid_exact_evm_nonce_already_used");
+    CHECK(n.look_up(to_bob).how == moved::no);
+    CHECK(n.look_up(to_bob).spent);
+    CHECK(n.balance(bob) == 0);
+}
+
+TEST_CASE("an authorisation that somebody else brought to the chain is paid, by his transaction") {
+    node n;
+    const person alice, bob;
+    n.hands.issue(alice.address, 1'000);
+    const auto p = n.by(alice, n.of(alice, bob, 1'000));
+    const auto data = evm::token::transfer_with_authorization(p.authorization, evm::bytes_of(p.signature, 65).value()).value();
+    const auto his = *n.hands.rpc("eth_sendTransaction", {value::map{{"from", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"}, {"to", dollar.contract}, {"data", evm::to_hex_text(data)}}}).as<std::string>();
+    REQUIRE(loopback::soon([&] { return !n.hands.rpc("eth_getTransactionReceipt", {his}).is_null(); }));
+    const auto s = n.settle(p);
+    CHECK(s.how == moved::yes);
+    CHECK(s.transaction == his);
+    CHECK(n.balance(bob) == 1'000);
+}
+
+// The node takes the transaction and its answer never comes; then the process ends.
+TEST_CASE("a node that is silent after it took a transaction, and a restart: nothing is paid twice, nothing is lost") {
+    std::atomic<bool> dropping = false;
+    node n(1, [&](http::fetcher real) {
+        return [&, real](http::call c, std::function<void(result<http::response>)> tell) {
+            const bool sends = c.body.find("eth_sendRawTransaction") != std::string::npos, looks = c.body.find("eth_getTransactionReceipt") != std::string::npos;
+            if (!dropping || (!sends && !looks)) return real(std::move(c), std::move(tell));
+            if (sends) real(std::move(c), [](result<http::response>) {});
+            tell(refusal{"http_timeout", "the test let it fall"});
+        };
+    });
+    const person alice, bob;
+    n.hands.issue(alice.address, 1'000);
+    const auto p = n.by(alice, n.of(alice, bob, 1'000));
+    dropping = true;
+    n.rail->settle(p, [](settle_answer) {});
+    CHECK(loopback::soon([&] { return n.hands.transactions_of(n.keys[0].address) == 1; }));
+    n.stop();
+    dropping = false;
+    n.start();
+    const auto s = n.settle(p);
+    CHECK_MESSAGE(s.how == moved::yes, s.why.code << ": " << s.why.text);
+    CHECK(n.balance(bob) == 1'000);
+    CHECK(loopback::soon([&] { return n.rail->lanes()[0].in_flight == 0; })); // its own transaction is found again
+    CHECK(n.hands.transactions_of(n.keys[0].address) == 1);
+}
+
+TEST_CASE("a key that was used elsewhere meanwhile goes on after it") {
+    node n(1);
+    const person alice, bob;
+    n.hands.issue(alice.address, 3'000);
+    CHECK(n.settle(n.by(alice, n.of(alice, bob, 1'000))).how == moved::yes);
+    n.hands.rpc("anvil_setNonce", {n.keys[0].address, "0x9"});
+    CHECK(n.settle(n.by(alice, n.of(alice, bob, 1'000))).how == moved::yes);
+    CHECK(n.hands.transactions_of(n.keys[0].address) == 10);
+}
+
+TEST_CASE("a block that the chain drops is noticed, and what was in it is sent again") {
+    node n(1);
+    const person alice, bob;
+    n.hands.issue(alice.address, 1'000);
+    const auto snapshot = n.hands.rpc("evm_snapshot", {});
+    const auto p = n.by(alice, n.of(alice, bob, 1'000));
+    CHECK(n.settle(p).how == moved::yes);
+    n.hands.rpc("evm_revert", {snapshot});
+    n.hands.rpc("anvil_mine", {"0x2", "0x1"}); // others where it was
+    CHECK(n.balance(bob) == 0);
+    CHECK(loopback::soon([&] { return n.balance(bob) == 1'000; }));
+    CHECK(loopback::soon([&] { return n.rail->lanes()[0].reorganised == 1; }));
+}
