@@ -5,12 +5,14 @@
 #include <iostream>
 #include <sstream>
 
+#include <souk/backends/keys/locked_key.hpp>
 #include <souk/backends/records/plc.hpp>
 #include <souk/messages/attest.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/dag_cbor.hpp>
 #include <souk/messages/dialect.hpp>
 #include <souk/messages/firehose.hpp>
+#include <souk/messages/evm/abi.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/messages/jwt.hpp>
 #include <souk/messages/rbac.hpp>
@@ -96,6 +98,7 @@ void dialects() {
 void payments() {
     for (const auto& entry : fs::directory_iterator(fs::path(SOUK_TEST_DATA) / "x402")) {
         const auto vector = from_json(read(entry.path())).value();
+        if (!vector.find("http")) continue;
         for (const auto& message : *vector.find("http")->as<value::list>()) {
             std::istringstream lines{std::string(message.text("raw"))};
             for (std::string line; std::getline(lines, line);) {
@@ -106,6 +109,22 @@ void payments() {
             }
         }
     }
+}
+
+void chains() {
+    const std::string hash = "0x" + std::string(64, '1'), token = "0x036cbd53842c5426634e7929541ec2318f3dcf7e";
+    const auto log = "{\"address\":\"" + token + "\",\"topics\":[\"" + hash + "\"],\"data\":\"0x01\",\"transactionHash\":\"" + hash + "\",\"blockNumber\":\"0x7\"}";
+    for (const std::string& s :
+         {std::string("\"0x1f\""), "{\"number\":\"0x7\",\"timestamp\":\"0x6553f100\",\"baseFeePerGas\":\"0x7\",\"hash\":\"" + hash + "\"}", "[" + log + "]",
+          "{\"transactionHash\":\"" + hash + "\",\"blockHash\":\"" + hash + "\",\"blockNumber\":\"0x7\",\"gasUsed\":\"0x5208\",\"status\":\"0x1\",\"logs\":[" + log + "]}",
+          std::string("{\"jsonrpc\":\"2.0\",\"id\":2,\"error\":{\"code\":3,\"message\":\"execution reverted\",\"data\":\"0x08c379a0\"}}"),
+          evm::abi::call("Error(string)", {evm::abi::bytes("no money")}),
+          evm::abi::encode({evm::abi::fixed(*evm::address_word(token)), evm::abi::bytes("deploy"), evm::abi::bytes("signature")}) + [] {
+              std::string mark;
+              while (mark.size() < 32) mark += "\x64\x92";
+              return mark;
+          }()})
+        seed("fuzz_evm", s);
 }
 
 void names() {
@@ -130,6 +149,7 @@ void tokens() {
     seed("fuzz_jwt", jwt::sign_es256k(claims, crypto::generate(crypto::curve::k256)).value());
     seed("fuzz_jwt", to_json(value(claims)));
     seed("fuzz_jwt", to_json(value(value::map{{"keys", value::list{jwt::jwk_of(rsa)}}})));
+    seed("fuzz_dpop", R"(Bearer realm="x", DPoP algs="ES256", error="use_dpop_nonce", error_description="a \"new\" one")");
 }
 
 // A server's handshake, a client's, a message and a heartbeat, as BASP frames have them: operation, flags, length, data, receivers.
@@ -251,10 +271,24 @@ void identities() {
     seed("fuzz_did", open(low).did_key()), seed("fuzz_did", crypto::seal_did_key(std::string(32, '\7')));
 }
 
+void key_files() {
+    const crypto::secret key(std::string(32, '\1'));
+    auto cheap = stretching::fresh();
+    cheap.memory_kib = stretching::least_memory_kib, cheap.passes = 1;
+    seed("fuzz_key_file", lock_key(key, cheap, key).value());
+    const std::string sixteen(32, '6'), whole(64, '3');
+    const auto with = [&](const std::string& kdf, value::map how) {
+        how.emplace("dklen", 32), how.emplace("salt", whole);
+        value::map crypt{{"cipher", "aes-128-ctr"}, {"ciphertext", whole}, {"mac", whole}, {"cipherparams", value::map{{"iv", sixteen}}}, {"kdf", kdf}, {"kdfparams", std::move(how)}};
+        seed("fuzz_key_file", to_json(value::map{{"version", 3}, {"id", "x"}, {"crypto", std::move(crypt)}}));
+    };
+    with("scrypt", {{"n", 2}, {"r", 1}, {"p", 1}}), with("pbkdf2", {{"c", 1}, {"prf", "hmac-sha256"}});
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
     if (argc != 2) return std::cerr << "usage: fuzz_seeds DIRECTORY\n", 2;
     out = argv[1];
-    records(), dialects(), schemas(), payments(), names(), tokens(), permissions(), frames(), configurations(), policies(), entries(), repositories(), identities();
+    records(), dialects(), schemas(), payments(), chains(), names(), tokens(), permissions(), frames(), configurations(), policies(), entries(), repositories(), identities(), key_files();
 }

@@ -67,10 +67,16 @@ ending live(const path& way, std::optional<writer> who = {}, std::uint64_t nth =
     for (const auto& [tag, runs] : s.host.machines().history()) e.what.runs += runs.size();
     e.what.statements = s.bob.records().count(std::string(ccf::nsid)), e.what.bids = s.bob.records().count(std::string(ccb::nsid));
     CHECK(e.what.runs <= 1);
+    if (way.races && p.paid == 0 && p.at == purchase::phase::failed) e.what.at = purchase::phase::closed; // failed: she found out before he stated it
     if (way.races) e.what.runs = 0, e.what.back = p.refunded == 0 ? "none" : "some";
     CHECK(s.machines() == 0);
     CHECK(s.free_cpus() == 2);
     CHECK(s.spent() == p.paid - p.refunded);
+    using book::account;
+    const bool told = s.alice.money().sum(account::wallet) == -s.spent() && s.bob.money().sum(account::wallet) == s.spent();
+    CHECK(told); // both sides' books say so
+    const bool even = s.alice.money().sum(account::promised) == 0 && s.bob.money().sum(account::promised) == 0 && s.bob.money().sum(account::payable) == 0;
+    CHECK(even);
     return e;
 }
 

@@ -17,11 +17,12 @@ inline const cast_of_market& everyone() {
 }
 
 struct little_market {
-    explicit little_market(compute::size room = {2, 4096, 65'536}, std::int64_t slice = 600, dialect speaks = dialect::g1, bool streams = true)
+    explicit little_market(compute::size room = {2, 4096, 65'536}, std::int64_t slice = 600, dialect speaks = dialect::g1, bool streams = true, const std::function<void(little_market&)>& before = {})
         : host(u, "bob-1", room), bob(u, net, rail, everyone().bob, {"0.06", slice}, {&host}), alice(u, net, rail, everyone().alice) {
         if (streams) bob.reads(everyone().alice.did), alice.reads(everyone().bob.did);
         rail.fund(everyone().alice.keys->wallet_address(), funds);
         alice.speaks(speaks);
+        if (before) before(*this);
         host.start(), bob.start(), alice.start();
         believe("vouch");
         pass(10'000ms); // everyone watches everyone
