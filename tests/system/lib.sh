@@ -39,7 +39,8 @@ verdict() { # what sanitizers say of a process they say when it ends
     echo "$((count - failed)) passed, $failed failed"
     [ "$failed" = 0 ]
 }
-until_true() { local n=$1; shift; for _ in $(seq $((n * 5))); do "$@" && return 0; sleep 0.2; done; return 1; } # SECONDS CONDITION...
+# SECONDS CONDITION...: that long where there is nothing else to do; others run beside it, so it waits thrice as long before it gives up.
+until_true() { local n=$1; shift; for _ in $(seq $((n * 15))); do "$@" && return 0; sleep 0.2; done; return 1; }
 port() { local p; for _ in $(seq 100); do p=$((12000 + RANDOM % 20000)); (exec 3<>/dev/tcp/127.0.0.1/$p) 2>/dev/null || { echo $p; return; }; done; }
 authority() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=test CA" -keyout "$dir/ca.key" -out "$dir/ca.crt" 2>/dev/null; }
 certificate() { # NAME [MORE-ALTERNATIVE-NAMES]
