@@ -12,6 +12,15 @@
 
 namespace souk {
 
+struct lane_place { // where a transaction was mined. Outside of the lane: clang 14 takes no optional of a class that is still within an open one
+    std::string hash, block_hash;
+    std::int64_t block = 0, gas_used = 0, gas_price = 0;
+    bool succeeded = false; // and said what was expected
+    std::string why;
+    bool operator==(const lane_place&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(lane_place, (), (hash, block_hash, block, gas_used, gas_price, succeeded, why))
+
 struct lane {
     static constexpr std::string_view kind = "lane";
 
@@ -38,13 +47,7 @@ struct lane {
         std::int64_t tip = 0, most = 0; // wei a unit of gas
         bool operator==(const attempt&) const = default;
     };
-    struct place { // where it was mined
-        std::string hash, block_hash;
-        std::int64_t block = 0, gas_used = 0, gas_price = 0;
-        bool succeeded = false; // and said what was expected
-        std::string why;
-        bool operator==(const place&) const = default;
-    };
+    using place = lane_place;
     struct slot {
         std::int64_t nonce = 0, gas = 0;
         job what;
@@ -130,7 +133,6 @@ struct lane {
 BOOST_DESCRIBE_STRUCT(lane::expected_log, (), (address, topics, data))
 BOOST_DESCRIBE_STRUCT(lane::job, (), (id, to, data, most_gas, expects, not_after))
 BOOST_DESCRIBE_STRUCT(lane::attempt, (), (hash, raw, tip, most))
-BOOST_DESCRIBE_STRUCT(lane::place, (), (hash, block_hash, block, gas_used, gas_price, succeeded, why))
 BOOST_DESCRIBE_STRUCT(lane::slot, (), (nonce, gas, what, attempts, mined, confirmed, rounds, since, due))
 BOOST_DESCRIBE_STRUCT(lane::state, (), (signer, next, queue, slots, reorganised, lost))
 BOOST_DESCRIBE_STRUCT(lane::queued, (), (signer, what))

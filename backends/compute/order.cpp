@@ -28,8 +28,8 @@ bool plausible_address(std::string_view to) {
 result<void> check_file(const file& f) {
     const auto bad = [&](std::string_view why) { return refusal{"bad_file", "'" + f.path.substr(0, 64) + "' " + std::string(why)}; };
     if (f.path.size() < 2 || f.path.size() > 1024 || f.path[0] != '/' || f.path.back() == '/') return bad("is no absolute path of a file");
-    for (const unsigned char c : f.path)
-        if (c < 0x20 || c == 0x7f) return bad("has a control character");
+    for (const auto c : f.path)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return bad("has a control character");
     if ((f.path + '/').find("/../") != f.path.npos) return bad("leads upwards");
     if (f.content.size() > largest_file) return bad("is larger than 256 KiB");
     if (f.mode > 0777) return bad("has a mode above 0777");

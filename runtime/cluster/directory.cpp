@@ -29,7 +29,7 @@ public:
             [this](const begin& b) { start(b.by); },
             [this](const link_lost& l) { lost(l.which); },
             [this](const roles_changed&) { push(); },
-            [this](const turn& t) { t.run(); },
+            [](const turn& t) { t.run(); },
         };
     }
 

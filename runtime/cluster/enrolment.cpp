@@ -74,7 +74,7 @@ result<void> install(const fs::path& directory, const std::string& node, const s
     tls::write_secret(from.authority, authority);
     tls::write_secret(from.certificate, certificate);
     try {
-        const carrier::credentials check(node, from.certificate, from.key, from.authority, {});
+        const souk::carrier::credentials check(node, from.certificate, from.key, from.authority, {});
     } catch (const std::runtime_error& e) {
         fs::remove_all(fresh);
         return refusal{"bad_certificate", e.what()};

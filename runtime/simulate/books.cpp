@@ -142,7 +142,7 @@ public:
     void fetch(const strong_ref& ref, std::function<void(result<stored_record>)> tell) override {
         const auto uri = at_uri::parse(ref.uri);
         if (!uri) return tell(uri.error());
-        ask(uri->did, std::move(tell), [this, ref, uri = *uri](person& p) -> result<stored_record> {
+        ask(uri->did, std::move(tell), [ref, uri = *uri](person& p) -> result<stored_record> {
             auto found = p.records->get(uri.collection, uri.rkey);
             if (!found) return refusal{"record_not_found", "there is no " + ref.uri};
             if (found->cid.text() != ref.cid) return refusal{"cid_mismatch", ref.uri + " has another content"};

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SOUK_TESTS_THE_SANITIZED
 constexpr std::uint64_t share = 10;
 #else
 constexpr std::uint64_t share = 1;

@@ -9,7 +9,7 @@ using namespace souk::simulate;
 
 namespace {
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SOUK_TESTS_THE_SANITIZED
 constexpr std::uint64_t share = 8; // of the markets: each takes ten times as long
 #else
 constexpr std::uint64_t share = 1;

@@ -125,7 +125,7 @@ TEST_CASE("over any day no more is held than the limits say, in any order of thi
                 if (g.from > b.now - 24h) all += g.sum, each[g.to] += g.sum;
             CHECK(sum <= 40);
             CHECK(all <= 100);
-            for (const auto& [who, his] : each) CHECK_MESSAGE(his <= 60, who);
+            for (const auto& his : each) CHECK_MESSAGE(his.second <= 60, his.first);
         }
     }
 }

@@ -90,7 +90,8 @@ TEST_CASE("names inside lead to the one address outside") {
     for (const auto& [port, to, name] : std::vector<std::tuple<int, std::string, std::string>>{
              {0, "127.0.0.1:1", "a"}, {22, "127.0.0.1:1", "a"}, {80, "127.0.0.1", "a"}, {80, ":1", "a"}, {80, "h:0", "a"}, {80, "h:70000", "a"},
              {80, "h:1,fork,exec=x", "a"}, {80, "h!!EXEC:1", "a"}, {80, "h:1", "a b"}, {80, "h:1", "a'"}, {80, "h:1", "localhost"}, {80, "h:1", ""}}) {
-        INFO(to << ' ' << name);
+        const auto led = to + ' ' + name;
+        CAPTURE(led);
         CHECK(check_leads({{{name}, static_cast<std::uint16_t>(port), to}}).has_error());
     }
     CHECK(check_leads({{{}, 80, "h:1"}, {{}, 80, "h:2"}}).error().code == "bad_lead");

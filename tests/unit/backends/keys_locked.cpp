@@ -103,7 +103,8 @@ TEST_CASE("a file that asks for much more, or for less, than is spent here is re
                                                                          {"souk-key", "souk-kex"},
                                                                          {"\"kind\"", "\"more\":1,\"kind\""},
                                                                          {"0x", "0y"}}) {
-        CAPTURE(instead);
+        const auto& now = instead; // clang 14 captures no structured binding
+        CAPTURE(now);
         const auto k = read_locked_key(with(what, instead));
         REQUIRE_FALSE(k);
         CHECK(k.error().code == "bad_key_file");

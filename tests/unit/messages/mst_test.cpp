@@ -80,7 +80,8 @@ TEST_CASE("a key's height is what the network computes") {
                                                       {"app.bsky.feed.post/454397e440ec", 4},
                                                       {"app.bsky.feed.post/9adeb165882c", 8}};
     for (const auto& [k, height] : known) {
-        CAPTURE(k);
+        const auto& key = k; // clang 14 captures no structured binding
+        CAPTURE(key);
         CHECK(mst_height(k) == height);
     }
 }
