@@ -535,8 +535,9 @@ private:
             weigh(key, s, std::move(w), std::move(*p), [this, key, s](visit x, promised said, std::int64_t adds) {
                 const auto has = x.stands->serving == key ? x.stands->taken : 0;
                 if (adds == 0) return raise(key, s, std::move(x), has); // said again
-                if (adds < 0 || has > s.what.for_slice - adds)
-                    return unpaid(s, std::move(x), {"invalid_batch_settlement_evm_cumulative_amount_mismatch", "a voucher is for more than was promised before, and for no more than the contract's price"});
+                // Each is journalled twice: none is for less than a step, but the last.
+                if (adds < 0 || has > s.what.for_slice - adds || (adds < lease::least_promise(s.what) && has != s.what.for_slice - adds))
+                    return unpaid(s, std::move(x), {"invalid_batch_settlement_evm_cumulative_amount_mismatch", "a voucher promises a step's price more than the one before, and no more than the contract's price"});
                 request(*self_, roles_.channels, 20s, take_voucher{key, said.voucher, adds, s.what.slice + s.what.grace + 24 * 3600})
                     .then(
                         [this, key, s, x](const channel_said& c) mutable {

@@ -224,7 +224,8 @@ private:
         if (s.started == instant{}) return s.due;
         auto with = s;
         with.from->promised = promised;
-        return std::clamp<instant>(lease::paid_until(with) + std::chrono::seconds{s.what.grace}, now, std::min<instant>(s.ends, now + std::chrono::seconds{s.what.step}));
+        const instant over = lease::paid_until(with) + std::chrono::seconds{s.what.grace}, next = now + std::chrono::seconds{s.what.step};
+        return std::max(now, std::min({over, next, s.ends}));
     }
     verdicts meter_on() const {
         if (now >= lease::paid_until(s) + std::chrono::seconds{s.what.grace}) return end("what was promised for it is used up");

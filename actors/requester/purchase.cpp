@@ -17,7 +17,7 @@ constexpr auto judge_within = 30s;     // an identity that cannot be resolved by
 constexpr auto pay_within = 5min;      // life of the authorisation
 constexpr auto receipt_within = 20min; // a seller's own deadline to start a machine is shorter
 constexpr auto alarm_every = 10min;
-constexpr std::uint32_t patience = 3; // alarms: a seller who has not stated by then what came of a channel will not
+constexpr std::uint32_t patience = 6; // alarms: a seller who has not stated by then what came of a channel will not
 
 // The machine's document is in the published request: once that is accepted upon, nothing here has a use for it.
 void let_go_of_document(octets& request) {
@@ -257,7 +257,10 @@ private:
     verdicts promise_on() const {
         const auto* of = purchase::winner(s);
         const auto until = std::chrono::ceil<std::chrono::seconds>(now - s.paid_at) + std::chrono::seconds{2 * s.stream->step};
-        const auto most = std::max(s.stream->promised, price{of->for_slice, std::chrono::seconds{of->slice}}.of(until));
+        const price each{of->for_slice, std::chrono::seconds{of->slice}};
+        // A seller takes none for less than a step more, but the last.
+        const auto least = std::min(of->for_slice, s.stream->promised + each.of(std::chrono::seconds{s.stream->step}));
+        const auto most = std::max(least, each.of(until));
         return purchase::promising{most, promise_next(s, most, now)};
     }
     verdicts fallen(const policy_verdict& v) const { return purchase::judged{purchase::winner(s)->ref.uri, v, now}; }

@@ -433,7 +433,7 @@ TEST_CASE("a seller who says nothing more is left, and what he did not claim is 
     streamed t;
     t.deliver();
     t.give(purchase::stop{"enough"});
-    for (int i = 0; i < 4; ++i) t.now = t.s.due, t.give(deadline_passed{});
+    for (int i = 0; i < 7; ++i) t.now = t.s.due, t.give(deadline_passed{});
     CHECK(t.s.at == purchase::phase::emptying);
     CHECK(t.wants<purchase::take_out>()->leave);
     t.answer<purchase::take_out>({true, 7'000, t.now});
