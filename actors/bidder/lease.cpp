@@ -151,8 +151,8 @@ struct rules {
     }
     // The payment verifier says `refused` only when it is certain that nothing moved and nothing will.
     verdicts operator()(const outcome<lease::settle>& o) const {
-        if (planted(defect::launch_unpaid) && s.at == phase::collecting && o.said == verdict::unknown) return lease::paid{"promised", "promised", now + launch_within - 30s, now + launch_within};
-        if (s.at != phase::collecting || o.said != verdict::done) return {};
+        if (planted(defect::launch_unpaid) && s.at == phase::collecting && !s.from && o.said == verdict::unknown) return lease::paid{"promised", "promised", now + launch_within - 30s, now + launch_within};
+        if (s.at != phase::collecting || s.from || o.said != verdict::done) return {}; // `from`: of an attempt before that
         if (o.found.refused) {
             verdicts said = lease::payment_refused{o.found.refused->code, o.found.refused->text};
             if (s.stop_wanted) said.events.push_back(lease::ending{s.why, now, 0, now + alarm_every});

@@ -361,11 +361,12 @@ TEST_CASE("a purchase that is paid while it runs agrees on how before it signs, 
             CHECK(s.before.at == purchase::phase::emptying);
             CHECK(a.paid == std::get<outcome<purchase::take_out>>(s.command).found.claimed);
         }
-        if (a.at == purchase::phase::failed && !a.accept.cid.empty()) CHECK(std::holds_alternative<outcome<purchase::look_up>>(s.command));
+        if (a.at == purchase::phase::failed && s.before.at != a.at && !a.accept.cid.empty()) CHECK(std::holds_alternative<outcome<purchase::look_up>>(s.command));
     };
     x.run();
     CHECK(emptied > 0);
-    for (std::size_t i = 24; i < std::variant_size_v<purchase::event>; ++i) CHECK_MESSAGE(x.events_seen.count(i), "event " << i << " was never seen");
+    for (std::size_t i = 24; i < std::variant_size_v<purchase::event>; ++i)
+        if (i != 27) CHECK_MESSAGE(x.events_seen.count(i), "event " << i << " was never seen"); // gave_up takes more alarms than are told apart here: below
     MESSAGE(x.states << " states, " << x.steps << " steps");
 }
 
