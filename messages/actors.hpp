@@ -355,10 +355,12 @@ struct channel_view {
     std::string signature;                               // its
     std::string serving;                                 // the request that is being served; "": none
     std::int64_t taken = 0, metered = 0;                 // for it: promised, and of that charged so far
+    std::string last_id;                                 // the request before it,
+    std::int64_t last = 0;                               // and what that was charged
     std::int64_t refund_nonce = 0, forfeited = 0;        // forfeited: charged, and gone before it was claimed
     instant leaves;                                      // a withdrawal that the payer began can end then; the epoch: none is under way
 };
-BOOST_DESCRIBE_STRUCT(channel_view, (), (id, phase, payer, balance, claimed, charged, promised, signature, serving, taken, metered, refund_nonce, forfeited, leaves))
+BOOST_DESCRIBE_STRUCT(channel_view, (), (id, phase, payer, balance, claimed, charged, promised, signature, serving, taken, metered, last_id, last, refund_nonce, forfeited, leaves))
 
 struct channel_said {
     came how = came::unknown; // yes; no, and why; unknown: it is under way, and asked again it says what came of it
@@ -375,8 +377,9 @@ struct take_voucher { // before anything is served on it; for an id that is bein
     std::string id;
     octets voucher;          // DAG-CBOR of evm::channel::voucher: for all that was promised before and `amount`, to the unit
     std::int64_t amount = 0;
+    std::int64_t within = 0; // seconds: what was neither served nor dropped by then was not served; 0: ten minutes
 };
-BOOST_DESCRIBE_STRUCT(take_voucher, (), (id, voucher, amount))
+BOOST_DESCRIBE_STRUCT(take_voucher, (), (id, voucher, amount, within))
 struct charge_channel { // said again, or with less, it changes nothing
     std::string channel, id;
     std::int64_t amount = 0; // for this id, in all
@@ -407,8 +410,10 @@ BOOST_DESCRIBE_STRUCT(channel_offer_query, (), ())
 struct channel_offer { // what a 402 answer says of the scheme batch-settlement
     std::string network, asset, pay_to;
     value extra;
+    std::int64_t chain = 0;          // what vouchers and deposits are signed for:
+    std::string contract, collector; // evm::channel::place
 };
-BOOST_DESCRIBE_STRUCT(channel_offer, (), (network, asset, pay_to, extra))
+BOOST_DESCRIBE_STRUCT(channel_offer, (), (network, asset, pay_to, extra, chain, contract, collector))
 
 using channels_actor = typed_actor<
     // Brings a payer's deposit into his channel with this node.

@@ -7,6 +7,7 @@
 #include <souk/messages/at.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/crypto.hpp>
+#include <souk/messages/evm/channel.hpp>
 #include <souk/messages/money.hpp>
 #include <souk/messages/x402.hpp>
 #include <souk/runtime/toml.hpp>
@@ -169,6 +170,29 @@ struct reader {
         t.done();
         c.chain = std::move(r);
     }
+    void channels(toml_table t) {
+        auto& r = c.channels;
+        const auto sum = [&](const char* key, amount& into) {
+            std::string text;
+            t.text(key, text);
+            if (text.empty()) return;
+            const auto units = from_decimal(text);
+            if (!units || *units <= 0) t.fail(key, "expected a positive sum, as \"2.50\"");
+            into = *units;
+        };
+        const auto seconds = [&](const char* key, std::int64_t least, std::int64_t most, std::chrono::seconds& into) { into = std::chrono::seconds{t.number(key, least, most).value_or(into.count())}; };
+        t.flag("take", r.take), t.flag("pay", r.pay);
+        seconds("step", 1, 86'400, r.step), seconds("grace", 0, 86'400, r.grace);
+        seconds("withdraw_delay", evm::channel::shortest_delay, evm::channel::longest_delay, r.withdraw_delay);
+        seconds("longest_withdrawal", evm::channel::shortest_delay, evm::channel::longest_delay, r.longest_withdrawal);
+        sum("claim_at", r.claim_at), sum("most_unclaimed", r.most_unclaimed), sum("most_of_payer", r.most_of_payer), sum("most_in_all", r.most_in_all);
+        t.text("contract", r.contract), t.text("collector", r.collector);
+        if (r.claim_at > r.most_unclaimed || r.most_unclaimed > r.most_of_payer || r.most_of_payer > r.most_in_all)
+            t.fail("claim_at", "claim_at, most_unclaimed, most_of_payer and most_in_all grow in this order");
+        for (const auto* at : {&r.contract, &r.collector})
+            if (!at->empty() && !crypto::checksummed(*at)) t.fail(at == &r.contract ? "contract" : "collector", "expected an address");
+        t.done();
+    }
     void spending(toml_table t) {
         const auto sum = [&](const char* key, amount& into) {
             std::string text;
@@ -275,12 +299,14 @@ struct reader {
         if (auto x = t.table("facilitator")) facilitator(*x);
         if (auto x = t.table("wallet")) x->text("ledger", c.wallet_ledger), path(*x, "passphrase_file", c.passphrase_file), x->done();
         if (auto x = t.table("spending")) spending(*x);
+        if (auto x = t.table("channels")) channels(*x);
         if (auto x = t.table("issuer")) x->text("uri", c.issuer_uri), x->text("account", c.actx), x->done();
         if (auto x = t.table("launcher")) launcher(*x);
         if (auto x = t.table("broker")) broker(*x);
         t.done();
         if (c.chain && (c.ledger || !c.wallet_ledger.empty())) t.fail("rail", "a node is paid on one rail: a chain, or the development ledger");
         if (c.facilitator && (!c.chain || !c.chain->facilitator.empty())) t.fail("facilitator", "a facilitator needs a [rail] that it settles on itself");
+        if ((c.channels.take || c.channels.pay) && c.chain && !c.chain->facilitator.empty()) t.fail("channels", "channels need a [rail] that is settled on by this node itself");
         const bool hosted = c.identity == "account";
         if (c.identity != "none" && !hosted && (!c.door || c.public_url.empty())) t.fail("identity", "an identity needs a [door] with `listen` and `public`");
         if (hosted == c.pds_host.empty()) t.fail("pds", hosted ? "an account needs a [pds] with its `host`" : "a [pds] is for [identity] method = \"account\"");

@@ -32,6 +32,14 @@ struct chain_rail {
     std::int64_t agree = 1, signers = 1, confirmations = 1, watched = 12, most_gas = 250'000, most_fee_gwei = 100;
 };
 
+struct channel_rules {
+    bool take = false, pay = false;            // as a seller; as a buyer
+    std::chrono::seconds step{60}, grace{30};  // of what is sold
+    std::chrono::seconds withdraw_delay{86'400}, longest_withdrawal{86'400}; // asked of payers; and put up with as one
+    amount claim_at = 500'000, most_unclaimed = 1'000'000, most_of_payer = 2'000'000, most_in_all = 20'000'000;
+    std::string contract, collector;           // on a chain, where they are not the usual ones
+};
+
 struct node_config {
     std::filesystem::path file;
 
@@ -104,6 +112,7 @@ struct node_config {
     passphrase_source passphrase;             // not read from here: by whoever starts the node, or opens its keys (runtime/passphrase.hpp)
 
     spending_limits spending; // [spending]
+    channel_rules channels;   // [channels]: contracts that are paid while they run
 
     // [rail]: a chain; [facilitator]: whose payments are settled on it beside this node's own
     std::optional<chain_rail> chain;

@@ -1,5 +1,7 @@
 #include <souk/runtime/doors.hpp>
 
+#include <souk/backends/rails/ledger_call.hpp>
+
 #include <souk/messages/json.hpp>
 #include <souk/runtime/cluster/enrolment.hpp>
 #include <souk/runtime/machine_door.hpp>
@@ -86,7 +88,18 @@ private:
                 say(json({{"transaction", a.transaction}}));
             });
         }
-        say(plain(404, "not_found", "the ledger answers token, balance, authorization and settle"));
+        if (r.method == "POST" && r.path == "/ledger/channel") {
+            const auto body = from_json(r.body);
+            const auto call = body ? from_value<ledger_call>(*body) : result<ledger_call>(body.error());
+            if (!call) return say(http::error_response(400, call.error()));
+            return carry_out(*p_.ledger, *call, p_.now(), [say](channel_answer a) {
+                if (a.how == moved::unknown) return say(plain(503, "not_now", "the ledger does not know"));
+                if (a.how == moved::no) return say(http::error_response(402, a.why));
+                const auto said = to_value(ledger_said{a.books, a.transaction});
+                say(json(*said.as<value::map>()));
+            });
+        }
+        say(plain(404, "not_found", "the ledger answers token, balance, authorization, settle and channel"));
     }
 
     void join(const http::request& r, http::responder say) {

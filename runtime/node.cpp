@@ -14,6 +14,8 @@
 #include <souk/actors/launcher/launcher.hpp>
 #include <souk/actors/offerings/crier.hpp>
 #include <souk/actors/offerings/finder.hpp>
+#include <souk/actors/payments/channels.hpp>
+#include <souk/actors/payments/evm_channels.hpp>
 #include <souk/actors/payments/evm_rail.hpp>
 #include <souk/actors/payments/payments.hpp>
 #include <souk/actors/policy/association.hpp>
@@ -151,7 +153,7 @@ private:
         const auto drop = [](auto&... handles) { ((handles = std::decay_t<decltype(handles)>{}), ...); }; // else the system waits for them
         if (crier_) caf::anon_send_exit(crier_, caf::exit_reason::user_shutdown);
         if (evm_rail_) evm_rail_->close();
-        drop(crier_, offerings_, signer_, policy_, payments_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
+        drop(crier_, offerings_, signer_, policy_, payments_, channels_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
         cluster_.reset();
     }
 
@@ -262,10 +264,10 @@ private:
                 if (!sum) throw refused(sum.error());
                 if (const auto given = ledger_->fund(address, *sum, "configuration"); !given) throw refused(given.error());
             }
-            rail_ = ledger_.get();
+            rail_ = ledger_.get(), channel_rail_ = ledger_.get();
         } else if (!c_.wallet_ledger.empty()) {
-            remote_ledger_ = make_remote_ledger(*web_, c_.wallet_ledger);
-            rail_ = remote_ledger_.get();
+            remote_ledger_ = make_remote_ledger(*web_, c_.wallet_ledger, now_);
+            rail_ = remote_ledger_.get(), channel_rail_ = remote_ledger_.get();
         } else if (c_.chain) {
             rail_ = open_chain(*c_.chain);
         }
@@ -299,9 +301,17 @@ private:
         o.network = r.network, o.token = {r.token, r.token_version, number, r.asset}, o.most_gas = r.most_gas, o.now = now_, o.trouble = trouble(), o.books = books_;
         o.gas.confirmations = r.confirmations, o.gas.watched = r.watched, o.gas.most_fee = r.most_fee_gwei * 1'000'000'000;
         std::vector<crypto::secret> keys; // whoever only pays needs none: the seller brings it to the chain
-        if (has("payments") && r.facilitator.empty())
+        if ((has("payments") || c_.channels.pay) && r.facilitator.empty()) // a payer withdraws from channels himself
             for (std::int64_t i = 0; i < r.signers; ++i) keys.push_back(keys_->settling(static_cast<std::size_t>(i)));
         evm_rail_ = std::make_unique<evm_rail>(*sys_, std::move(o), *log_, evm::make_quorum(std::move(nodes), std::move(q)), std::move(keys));
+        if (c_.channels.take || c_.channels.pay) {
+            evm_channels_options ch;
+            ch.place.chain = number;
+            if (!c_.channels.contract.empty()) ch.place.contract = c_.channels.contract;
+            if (!c_.channels.collector.empty()) ch.place.collector = c_.channels.collector;
+            evm_channels_ = std::make_unique<evm_channels>(*evm_rail_, std::move(ch));
+            channel_rail_ = evm_channels_.get();
+        }
         if (r.facilitator.empty()) return evm_rail_.get();
         facilitator_options f;
         f.url = r.facilitator, f.headers = {r.facilitator_headers.begin(), r.facilitator_headers.end()}, f.now = now_;
@@ -379,6 +389,7 @@ private:
             o.pay_to = keys_->wallet_address(), o.now = now_, o.trouble = trouble(), o.books = books_;
             payments_ = host("payments", spawn_payments(sys, std::move(o), *log_, *rail_, *payment_world_));
         }
+        if (has("payments") && c_.channels.take) start_channels();
         if (has("launcher")) start_launcher();
         if (has("fleet"))
             fleet_ = host("fleet", spawn_fleet(sys, {[this] {
@@ -391,6 +402,15 @@ private:
         if (has("bidder")) need_identity("bidder"), start_bidder();
         if ((has("requester") && c_.seek) || c_.registry) need_identity("requester"), start_finder();
         if (has("requester")) need_identity("requester"), start_requester();
+    }
+    void start_channels() {
+        if (!channel_rail_) throw std::runtime_error("[channels] need a [ledger], a [wallet] or a [rail] that has them");
+        const auto& r = c_.channels;
+        channels_options o;
+        o.pay_to = keys_->wallet_address(), o.authorizer = keys_->wallet_address(), o.withdraw_delay = r.withdraw_delay.count(), o.now = now_, o.trouble = trouble();
+        o.claim_at = r.claim_at, o.most_unclaimed = r.most_unclaimed, o.most_of_payer = r.most_of_payer, o.most_in_all = r.most_in_all;
+        channel_world_ = std::make_unique<channel_world>(*channel_rail_, keys_->wallet().copy());
+        channels_ = host("channels", spawn_channels(*sys_, std::move(o), *log_, *channel_rail_, *channel_world_));
     }
     void start_finder() {
         finder_options o;
@@ -420,7 +440,8 @@ private:
         o.did = self_.document.did, o.door = c_.public_url, o.cost = c_.cost, o.currency = c_.currency, o.frequency = c_.frequency, o.slice = c_.slice;
         o.bid_life = c_.bid_life, o.wif = workload_terms(), o.actx = account(), o.location = c_.location, o.tier = c_.tier, o.rules = c_.bidder_rules, o.now = now_, o.trouble = trouble(), o.books = books_;
         o.calls = calls();
-        bidder_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<payments_actor>("payments", c_.owner), role<fleet_actor>("fleet", c_.owner)};
+        bidder_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<payments_actor>("payments", c_.owner), role<fleet_actor>("fleet", c_.owner), c_.channels.take ? role<channels_actor>("channels", c_.owner) : channels_actor{}};
+        o.step = c_.channels.step, o.grace = c_.channels.grace;
         if (!has("policy")) r.policy = policy_actor{}; // a provider without an engine of its own bids for everyone
         lease_world_ = std::make_unique<lease_world>(*sys_, o, r);
         bidder_ = host("bidder", spawn_bidder(*sys_, std::move(o), std::move(r), *log_, *network_, *lease_world_));
@@ -442,6 +463,7 @@ private:
         o.did = self_.document.did, o.door = c_.public_url, o.speaks = c_.speaks, o.relay = c_.relay, o.now = now_, o.trouble = trouble(), o.calls = calls(), o.books = books_;
         o.past = std::make_shared<past_dealings>(*log_), o.spending = spending_;
         if (hosted_) o.writes_at = c_.public_url;
+        if (c_.channels.pay) o.channels = channel_rail_, o.longest_withdrawal = c_.channels.longest_withdrawal;
         requester_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<broker_actor>("broker", ""), c_.seek ? offerings_ : offerings_actor{}};
         purchase_world_ = std::make_unique<purchase_world>(*sys_, o, r, *network_, http::fetcher_of(*web_), *rail_, *keys_);
         requester_ = host("requester", spawn_requester(*sys_, std::move(o), std::move(r), *log_, *network_, *keys_, *purchase_world_));
@@ -695,12 +717,15 @@ private:
     std::chrono::steady_clock::time_point books_due_{};
     std::unique_ptr<kept_file> grants_;
     std::unique_ptr<embedded_ledger> ledger_;
-    std::unique_ptr<payment_rail> remote_ledger_;
+    std::unique_ptr<remote_ledger> remote_ledger_;
     std::unique_ptr<evm_rail> evm_rail_; // its lanes end with the system
     std::unique_ptr<payment_rail> facilitated_;
     payment_rail* rail_ = nullptr;
+    std::unique_ptr<evm_channels> evm_channels_;
+    channel_rail* channel_rail_ = nullptr; // the same rail's, where it has any
     std::unique_ptr<compute::backend> backend_;
     std::unique_ptr<payment_world> payment_world_;
+    std::unique_ptr<channel_world> channel_world_;
     std::unique_ptr<machine_world> machine_world_;
     std::unique_ptr<lease_world> lease_world_;
     std::unique_ptr<offering_world> offering_world_;
@@ -712,6 +737,7 @@ private:
     signer_actor signer_;
     policy_actor policy_;
     payments_actor payments_;
+    channels_actor channels_;
     issuer_actor issuer_;
     launcher_actor launcher_;
     fleet_actor fleet_;

@@ -7,8 +7,10 @@
 #include <souk/actors/book/bookkeeper.hpp>
 #include <souk/actors/common/taken_up.hpp>
 #include <souk/actors/common/verified.hpp>
+#include <souk/actors/payments/channel_words.hpp>
 #include <souk/actors/payments/payment.hpp>
 #include <souk/backends/compute/backend.hpp>
+#include <souk/messages/ascii.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/rbac.hpp>
 #include <souk/messages/ssh_key.hpp>
@@ -61,6 +63,7 @@ result<lease::terms> terms_for(const bidder_options& o, const strong_ref& rfp, c
     const auto price = price_of(b.bid);
     if (!price) return price.error();
     t.for_slice = price->for_slice, t.slice = price->slice.count();
+    t.step = std::clamp<std::int64_t>(o.step.count(), 1, t.slice), t.grace = std::max<std::int64_t>(o.grace.count(), 0);
     // What her generation cannot say is not bid, rather than found out when room is kept for it.
     if (const auto said = write_bid(t.by, b, service_of(t.by, o.door)); !said) return said.error();
     t.bid = encode_dag_cbor(to_record(b));
@@ -98,6 +101,7 @@ struct visit {
     caf::typed_response_promise<paid_answer> promise;
     instant until;
     bool paid = false; // its payment was taken, or is the one that was
+    std::optional<channel_view> stands; // how the channel stands that it paid from
     std::optional<lease::acceptance> early; // names a bid that is only just being published
 };
 
@@ -125,7 +129,7 @@ struct bidder_state {
             },
             [this](const paid_request& r) -> caf::result<paid_answer> {
                 auto promise = self_->template make_response_promise<paid_answer>();
-                visit v{r, promise, options_.now() + options_.answer_within, false, {}};
+                visit v{r, promise, options_.now() + options_.answer_within, false, {}, {}};
                 if (const auto known = by_accept_.find(r.accept.cid); known != by_accept_.end()) go_on(known->second, std::move(v));
                 else take_accept(std::move(v));
                 return promise;
@@ -298,6 +302,7 @@ private:
 
     void say(const std::string& key, const lease::state& s, visit v) {
         if (const auto why = misnamed(key, s, v)) return v.promise.deliver(answer_of(why->code == "bad_payment_identifier" ? 400 : 409, *why)), void();
+        if (s.from && !s.transaction.empty() && !v.paid && v.asked.payment && is_paid_by_channel(*v.asked.payment)) return promise_more(key, s, std::move(v));
         switch (s.at) {
         case phase::taken: return v.paid ? unpaid(s, std::move(v), refusal_of(s)) : pay_or_offer(key, s, std::move(v));
         case phase::collecting: return pay_or_wait(key, std::move(v));
@@ -336,7 +341,7 @@ private:
     paid_answer over(const lease::state& s) const {
         value::map body;
         body["error"] = "contract_over", body["message"] = s.why;
-        if (s.to_refund > 0) body["refund"] = s.refund_transaction.empty() ? "on its way" : s.refund_transaction;
+        if (s.to_refund > 0 && !s.from) body["refund"] = s.refund_transaction.empty() ? "on its way" : s.refund_transaction;
         auto a = answer_of(410, std::move(body));
         if (!s.transaction.empty()) add_settlement(a, s);
         return a;
@@ -365,6 +370,10 @@ private:
             need.error = why.code == "payment_required" ? why.text : why.code;
             need.resource = {w.asked.resource, "Compute contract " + s.accept.ref.uri, "application/json"};
             need.accepts.push_back(offer(s, *rail_));
+            if (auto streamed = by_channel(s)) {
+                if (w.stands) set_right(*streamed, *w.stands, delay_of(*streamed));
+                need.accepts.push_back(std::move(*streamed));
+            }
             need.extensions = x402::identifier_offered();
             paid_answer a{402, {{"content-type", "application/json"}, {"cache-control", "no-store"}}, to_json(x402::v1_body(need))};
             a.head["payment-required"] = x402::to_header(need);
@@ -379,6 +388,7 @@ private:
     void pay_or_offer(const std::string& key, const lease::state& s, visit v) {
         if (!v.asked.payment && !v.asked.payment_v1) return unpaid(s, std::move(v), refusal_of({}));
         with_rail(std::move(v), [this, key, s](visit w) {
+            if (w.asked.payment && is_paid_by_channel(*w.asked.payment)) return pay_from_channel(key, s, std::move(w));
             auto p = read_payment(w.asked, offer(s, *rail_));
             if (!p) return unpaid(s, std::move(w), p.error());
             const auto offered = offer(s, *rail_);
@@ -403,7 +413,7 @@ private:
     static bool may_have_moved(const refusal& why) {
         return why.code == "invalid_exact_evm_nonce_already_used" || why.code == "invalid_exact_evm_payload_authorization_valid_before";
     }
-    void take_payment(const std::string& key, const lease::state& s, visit v, lease::pay what) {
+    void take_payment(const std::string& key, const lease::state& s, visit v, lease::command what) {
         request(*self_, all_->shard(key), 20s, order<lease>{key, std::move(what)})
             .then(
                 [this, key, s, v](const answer& a) mutable {
@@ -438,10 +448,122 @@ private:
         return x402::from_v1_header(*r.payment_v1, offered);
     }
     void with_rail(visit v, std::function<void(visit)> then) {
-        if (rail_) return then(std::move(v));
+        if (rail_) return with_channels(std::move(v), std::move(then));
         request(*self_, roles_.payments, 10s, rail_query{})
-            .then([this, v, then](const rail_view& r) { rail_ = r, then(v); },
+            .then([this, v, then](const rail_view& r) { rail_ = r, with_channels(v, then); },
                   [v](const caf::error&) mutable { v.promise.deliver(answer_of(503, refusal{"not_now", "the payment verifier cannot be reached"})); });
+    }
+    // A keeper of channels who cannot be asked now is one that nothing can be paid through now; the other way stays open.
+    void with_channels(visit v, std::function<void(visit)> then) {
+        if (channels_ || !roles_.channels) return then(std::move(v));
+        request(*self_, roles_.channels, 5s, channel_offer_query{})
+            .then([this, v, then](const channel_offer& o) { channels_ = o, then(v); }, [v, then](const caf::error&) { then(v); });
+    }
+
+    // -- from a channel ------------------------------------------------------------------------------------------------------
+    // x402's scheme batch-settlement: its amount is a step's price, and every voucher promises that much at least.
+    std::optional<x402::requirements> by_channel(const lease::state& s) const {
+        if (!channels_ || s.what.step == 0) return std::nullopt;
+        auto r = requirements_of(*channels_, lease::least_promise(s.what));
+        auto* extra = r.extra ? r.extra->as<value::map>() : nullptr;
+        if (!extra) return std::nullopt;
+        extra->insert_or_assign("stepSeconds", s.what.step), extra->insert_or_assign("graceSeconds", s.what.grace);
+        extra->insert_or_assign("expiresAt", to_datetime(s.pay_until));
+        return r;
+    }
+    static std::int64_t delay_of(const x402::requirements& r) {
+        const auto terms = evm::channel::terms_of(r);
+        return terms ? terms->withdrawDelay : 0;
+    }
+    struct promised { // in a header, its signatures checked
+        std::string channel, payer;
+        octets payload, voucher;
+        std::int64_t total = 0;
+    };
+    result<promised> read_promise(const std::string& header, const x402::requirements& offered) const {
+        namespace ch = evm::channel;
+        const auto paid = x402::from_header<channel_paid>(header);
+        if (!paid) return paid.error();
+        if (!x402::matches(paid->accepted, offered)) return refusal{"invalid_payment_requirements", "No matching payment requirements"};
+        const auto payload = ch::payload_of(paid->payload);
+        if (!payload) return payload.error();
+        const auto place = place_of(*channels_);
+        const auto of = [&](const ch::config& config, const ch::voucher& v) -> result<promised> {
+            if (const auto good = ch::check_config(place, config, v.channelId, offered); !good) return good.error();
+            if (const auto good = ch::check_voucher(place, config, v); !good) return good.error();
+            const auto total = from_decimal(v.maxClaimableAmount, 0);
+            if (!total) return total.error();
+            return promised{lower(v.channelId), config.payer, octets{encode_dag_cbor(paid->payload)}, octets{encode_described(v)}, *total};
+        };
+        if (const auto* v = std::get_if<ch::voucher_payload>(&*payload)) return of(v->channelConfig, v->voucher);
+        const auto* d = std::get_if<ch::deposit_payload>(&*payload);
+        if (!d) return refusal{"invalid_batch_settlement_evm_payload_type", "a contract is paid by a deposit or a voucher"};
+        if (const auto good = ch::check_deposit(place, *d, offered, options_.now()); !good) return good.error();
+        return of(d->channelConfig, d->voucher);
+    }
+    // What a voucher adds to what was promised in its channel before; `then` has how that stands.
+    void weigh(const std::string& key, const lease::state& s, visit v, promised p, std::function<void(visit, promised, std::int64_t)> then) {
+        request(*self_, roles_.channels, 10s, channels_query{p.channel})
+            .then(
+                [this, key, s, v, p, then](const channels_view& found) mutable {
+                    v.stands = found.all.empty() ? channel_view{} : found.all.front();
+                    const auto& now = *v.stands;
+                    const bool ours = now.serving == key;
+                    if (!ours && !now.serving.empty()) return unpaid(s, std::move(v), {"invalid_batch_settlement_evm_channel_busy", "another request of this channel is being served"});
+                    then(std::move(v), p, p.total - now.charged - (ours ? now.taken - now.metered : 0));
+                },
+                [v](const caf::error&) mutable { v.promise.deliver(answer_of(503, refusal{"not_now", "the keeper of channels cannot be reached"})); });
+    }
+    void pay_from_channel(const std::string& key, const lease::state& s, visit v) {
+        const auto offered = by_channel(s);
+        if (!offered) return unpaid(s, std::move(v), {"no_channels", "this contract is not paid from a channel"});
+        auto p = read_promise(*v.asked.payment, *offered);
+        if (!p) return unpaid(s, std::move(v), p.error());
+        weigh(key, s, std::move(v), std::move(*p), [this, key, s](visit w, promised said, std::int64_t adds) {
+            if (adds <= 0) return unpaid(s, std::move(w), {"invalid_batch_settlement_evm_cumulative_amount_mismatch", "a voucher is for what was charged and this request, to the unit"});
+            take_payment(key, s, std::move(w), lease::pay_from{said.payload, said.channel, said.payer, adds});
+        });
+    }
+    // A newer voucher for what runs. Its keeper has it first, and tells it again whenever something is metered: what a crash comes between is not lost.
+    void promise_more(const std::string& key, const lease::state& s, visit v) {
+        if (s.at != phase::launching && s.at != phase::receipting && s.at != phase::active) return v.promise.deliver(over(s)), void();
+        with_rail(std::move(v), [this, key, s](visit w) {
+            const auto offered = by_channel(s);
+            auto p = offered ? read_promise(*w.asked.payment, *offered) : result<promised>(refusal{"not_now", "the keeper of channels cannot be reached"});
+            if (!p) return unpaid(s, std::move(w), p.error());
+            if (p->channel != s.from->channel) return unpaid(s, std::move(w), {"wrong_channel", "this contract is paid from another channel"});
+            weigh(key, s, std::move(w), std::move(*p), [this, key, s](visit x, promised said, std::int64_t adds) {
+                const auto has = x.stands->serving == key ? x.stands->taken : 0;
+                if (adds == 0) return raise(key, s, std::move(x), has); // said again
+                // Each is journalled twice: none is for less than a step, but the last.
+                if (adds < 0 || has > s.what.for_slice - adds || (adds < lease::least_promise(s.what) && has != s.what.for_slice - adds))
+                    return unpaid(s, std::move(x), {"invalid_batch_settlement_evm_cumulative_amount_mismatch", "a voucher promises a step's price more than the one before, and no more than the contract's price"});
+                request(*self_, roles_.channels, 20s, take_voucher{key, said.voucher, adds, s.what.slice + s.what.grace + 24 * 3600})
+                    .then(
+                        [this, key, s, x](const channel_said& c) mutable {
+                            x.stands = c.now;
+                            if (c.how == came::yes) return raise(key, s, std::move(x), c.now.serving == key ? c.now.taken : 0);
+                            if (c.how == came::no) return unpaid(s, std::move(x), *c.refused);
+                            x.promise.deliver(answer_of(503, refusal{"not_now", "it is not known whether the voucher was taken"}));
+                        },
+                        [x](const caf::error&) mutable { x.promise.deliver(answer_of(503, refusal{"not_now", "the keeper of channels cannot be reached"})); });
+            });
+        });
+    }
+    void raise(const std::string& key, const lease::state& s, visit v, amount promised_in_all) {
+        request(*self_, all_->shard(key), 20s, order<lease>{key, lease::raise{s.from->channel, promised_in_all}})
+            .then(
+                [this, key, s, v, promised_in_all](const answer& a) mutable {
+                    if (a.refused) return v.promise.deliver(answer_of(a.refused->code == "contract_over" ? 410 : 409, *a.refused)), void();
+                    value::map body;
+                    body["status"] = "promised", body["promised"] = to_decimal(promised_in_all);
+                    auto said = answer_of(200, std::move(body));
+                    channel_settled done{true, s.from->channel, rail_->network, v.stands->payer, std::nullopt, std::nullopt, std::nullopt, std::nullopt};
+                    if (const auto offered = by_channel(s)) done.extra = value(value::map{{"channelState", to_value(state_of(*v.stands, delay_of(*offered)))}});
+                    said.head["payment-response"] = x402::to_header(done), said.head["cache-control"] = "private";
+                    v.promise.deliver(std::move(said));
+                },
+                [v](const caf::error&) mutable { v.promise.deliver(answer_of(503, refusal{"not_now", "try again"})); });
     }
 
     void wait(const std::string& key, visit v) {
@@ -573,6 +695,7 @@ private:
     static constexpr std::size_t most_waiting_notes = 1000;
     std::size_t waiting_notes_ = 0;
     std::optional<rail_view> rail_;
+    std::optional<channel_offer> channels_;
 };
 
 } // namespace

@@ -28,6 +28,9 @@ struct bidder_options {
     on_trouble trouble; // of effects that did not come off; may be empty
     std::shared_ptr<bookkeeper> books; // told who is behind a contract; may be empty
     service::ports calls; // to requests' submitBid; without a key none are made
+    // Where contracts may be paid from channels, while they run: so often they are metered, and so much is promised at least; how long one goes on when
+    // nothing more is promised. Its promises are taken by `bidder_roles::channels`.
+    std::chrono::seconds step{60}, grace{30};
 };
 
 struct bidder_roles {
@@ -35,6 +38,7 @@ struct bidder_roles {
     policy_actor policy;   // may be empty: bids for everyone
     payments_actor payments;
     fleet_actor fleet;
+    channels_actor channels; // may be empty: nothing is paid from channels
 };
 
 // Key of this bidder's bid on a request: the same request gives the same key, so that seeing it twice is bidding once. Two requests
@@ -59,8 +63,12 @@ public:
     void perform(const lease::terminate&, reply_to<lease::terminate>) override;
     void perform(const lease::refund&, reply_to<lease::refund>) override;
     void perform(const lease::publish_statement&, reply_to<lease::publish_statement>) override;
+    void perform(const lease::draw&, reply_to<lease::draw>) override;
+    void perform(const lease::meter&, reply_to<lease::meter>) override;
+    void perform(const lease::settle_up&, reply_to<lease::settle_up>) override;
 
 private:
+    void take(const lease::draw&, const octets& voucher, bool filled, reply_to<lease::draw>);
     void send(std::string_view method, const std::string& key, const std::string& service, const signed_record&);
 
     caf::actor_system& sys_;

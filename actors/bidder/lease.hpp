@@ -4,6 +4,8 @@
 //   reserving -> closed                      no room: no bid
 //   open -> lapsed (withdraws nothing: a bid says when it ends), or withdrawn by the operator
 //   taken -> ending                          not paid in time, or the tenant's order
+//   active -> ending                         paid from a channel: what was promised is used up. Then `refunding` is settling up: what it served is charged,
+//                                            and the rest of the channel goes back
 //   launching -> ending                      it never started: all of the payment goes back
 //
 // Nothing but expiry, the tenant, non-payment, confirmed loss or the operator ends a lease. A failed probe does not.
@@ -15,6 +17,17 @@
 #include <souk/messages/x402.hpp>
 
 namespace souk {
+
+// How a lease is paid while it runs: by vouchers, which its keeper of channels judges and has.
+struct channel_payment {
+    std::string channel;  // id
+    octets first;         // DAG-CBOR of the evm::channel::deposit_payload or voucher_payload that it began with, until it is taken
+    amount begun_with = 0;
+    amount promised = 0;  // in all
+    amount metering = 0;  // to be charged by now
+    amount metered = 0;   // and charged
+};
+BOOST_DESCRIBE_STRUCT(channel_payment, (), (channel, first, begun_with, promised, metering, metered))
 
 struct lease {
     static constexpr std::string_view kind = "lease";
@@ -35,6 +48,8 @@ struct lease {
         instant open_until;     // of the bid
         dialect by = dialect::g1; // the tenant's, in which she is answered
         std::string answer_to;  // the service that she wants the bid sent to; "": the stream alone
+        std::int64_t step = 0;  // seconds: so often it is metered, and so much is promised at least, where it is paid from a channel; 0: it cannot be
+        std::int64_t grace = 0; // seconds: for so long it goes on when nothing more is promised
         bool operator==(const terms&) const = default;
     };
     struct acceptance { // a verified ccba
@@ -68,6 +83,7 @@ struct lease {
         instant due;
         std::uint32_t alarms = 0;
         bool told = false; // of the bid, by a call
+        std::optional<channel_payment> from; // instead of `payment`
     };
 
     // -- effects -------------------------------------------------------------------------------------------------------
@@ -103,6 +119,34 @@ struct lease {
         };
         static constexpr std::chrono::milliseconds again_at_most{5'000};
         std::string id() const; // by what is in `payment`
+    };
+    struct draw { // the channel is filled, where a deposit came with it, and its voucher taken
+        std::string key, channel;
+        octets first;
+        std::int64_t amount = 0, within = 0; // within: seconds, for which it may be served
+        struct answer {
+            std::int64_t promised = 0;
+            std::optional<refusal> refused; // nothing was promised; what came into the channel went back
+        };
+        static constexpr std::chrono::milliseconds answer_within{90'000}, again_at_most{5'000};
+        std::string id() const; // by what is in `first`
+    };
+    struct meter { // so much was served by now, in all
+        std::string key, channel;
+        std::int64_t amount = 0;
+        struct answer {
+            std::int64_t promised = 0;      // in all, as the keeper has it
+            std::optional<refusal> refused; // it serves this no more
+        };
+        static constexpr std::chrono::milliseconds again_at_most{10'000};
+        std::string id() const { return "meter/" + key + '/' + std::to_string(amount); }
+    };
+    struct settle_up { // so much in all, and what is left of the channel goes back
+        std::string key, channel;
+        std::int64_t amount = 0;
+        struct answer { std::int64_t charged = 0; }; // less where a withdrawal or a lost keeper came before
+        static constexpr std::chrono::milliseconds answer_within{60'000}, again_at_most{10'000};
+        std::string id() const { return "settle_up/" + key; }
     };
     struct launch { // done when it runs
         machine_start what;
@@ -150,16 +194,20 @@ struct lease {
         struct answer { strong_ref ref; };
         std::string id() const { return "statement/" + key; }
     };
-    using effect = std::variant<reserve, publish_bid, tell_bid, settle, launch, publish_receipt, watch, terminate, refund, publish_statement>;
+    using effect = std::variant<reserve, publish_bid, tell_bid, settle, launch, publish_receipt, watch, terminate, refund, publish_statement, draw, meter, settle_up>;
 
     // -- commands ------------------------------------------------------------------------------------------------------
     struct consider { terms what; };
     struct take { acceptance accept; };              // Alice accepts
     struct outbid { std::string author; strong_ref rfp; }; // the tenant accepted somebody else: room is not kept for nothing
     struct pay { octets payment; std::string identifier = {}; }; // DAG-CBOR, checked against what is offered
+    // From a channel. `first`: an evm::channel::deposit_payload or voucher_payload, its signatures checked; `amount`: what its voucher adds to what was
+    // promised in the channel before.
+    struct pay_from { octets first; std::string channel, payer; std::int64_t amount = 0; };
+    struct raise { std::string channel; std::int64_t promised = 0; }; // the keeper of channels has promises for so much in all
     struct stop { std::string by, accept_cid, why; }; // by: DID; "" is the operator
-    using command = std::variant<consider, take, outbid, pay, stop, deadline_passed, outcome<reserve>, outcome<publish_bid>, outcome<tell_bid>, outcome<settle>, outcome<launch>,
-                                 outcome<publish_receipt>, outcome<watch>, outcome<terminate>, outcome<refund>, outcome<publish_statement>>;
+    using command = std::variant<consider, take, outbid, pay, pay_from, raise, stop, deadline_passed, outcome<reserve>, outcome<publish_bid>, outcome<tell_bid>, outcome<settle>, outcome<launch>,
+                                 outcome<publish_receipt>, outcome<watch>, outcome<terminate>, outcome<refund>, outcome<publish_statement>, outcome<draw>, outcome<meter>, outcome<settle_up>>;
 
     // -- facts ---------------------------------------------------------------------------------------------------------
     struct considered { static constexpr auto type = "considered"; terms what; instant due; };
@@ -178,26 +226,34 @@ struct lease {
     struct stated { static constexpr auto type = "stated"; strong_ref ref; };
     struct overdue { static constexpr auto type = "overdue"; instant look_again; };
     struct told { static constexpr auto type = "told"; std::string why; }; // why: she will not take the bid by a call
+    struct drawing { static constexpr auto type = "drawing"; channel_payment from; instant due; };
+    struct raised { static constexpr auto type = "raised"; std::int64_t promised = 0; instant due; };
+    struct metering { static constexpr auto type = "metering"; std::int64_t amount = 0; instant due; };
+    struct metered { static constexpr auto type = "metered"; std::int64_t amount = 0, promised = 0; instant due; };
+    struct settled_up { static constexpr auto type = "settled_up"; std::int64_t charged = 0; };
     using event = std::variant<considered, reserved, bid, taken, payment_taken, payment_refused, paid, stop_noted, started, receipted, ending, gone, refunded,
-                               stated, overdue, told>;
+                               stated, overdue, told, drawing, raised, metering, metered, settled_up>;
 
     static decision<event> decide(const state&, const command&, instant now);
     static state evolve(state, const event&);
     static std::vector<effect> effects(const state&);
     static std::optional<instant> deadline(const state&);
     static bool is_final(const state& s) { return s.at == phase::closed; }
-    static bool rests(const state& s) { return s.at == phase::active; }
+    static bool rests(const state& s) { return s.at == phase::active && !s.from; }
 
     static std::string tag_of(const terms& t) { return "souk-" + t.key + "-1"; } // of the machine: the contract and the attempt
     static bool accepted(const state& s) { return !s.accept.ref.cid.empty(); }
     // What is owed back if the machine were given up at `when`: everything but the time that it was the tenant's.
+    // Of what is paid from a channel: what was promised and is not charged.
     static amount owed_back(const state&, instant when);
+    static amount least_promise(const terms&); // a step's price
+    static instant paid_until(const state&);   // of one that is paid from a channel, and runs: by what is promised
 };
 
 BOOST_DESCRIBE_ENUM(lease::phase, none, reserving, bidding, open, taken, collecting, launching, receipting, active, ending, refunding, stating, closed)
-BOOST_DESCRIBE_STRUCT(lease::terms, (), (key, rfp, tenant, bid, user_data, subject, cpus, mem_mib, disk_mib, location, for_slice, slice, open_until, by, answer_to))
+BOOST_DESCRIBE_STRUCT(lease::terms, (), (key, rfp, tenant, bid, user_data, subject, cpus, mem_mib, disk_mib, location, for_slice, slice, open_until, by, answer_to, step, grace))
 BOOST_DESCRIBE_STRUCT(lease::acceptance, (), (ref, author, rfp, bid, ssh_key, seal_to, payer, record))
-BOOST_DESCRIBE_STRUCT(lease::state, (), (at, what, host, tier, bid, accept, pay_until, payment, identifier, payment_key, transaction, refused_payment, launch_until, machine, started, ends, ended, receipt, stop_wanted, why, to_refund, refunded, refund_transaction, statement, due, alarms, told))
+BOOST_DESCRIBE_STRUCT(lease::state, (), (at, what, host, tier, bid, accept, pay_until, payment, identifier, payment_key, transaction, refused_payment, launch_until, machine, started, ends, ended, receipt, stop_wanted, why, to_refund, refunded, refund_transaction, statement, due, alarms, told, from))
 BOOST_DESCRIBE_STRUCT(lease::considered, (), (what, due))
 BOOST_DESCRIBE_STRUCT(lease::reserved, (), (host, tier, due))
 BOOST_DESCRIBE_STRUCT(lease::bid, (), (ref))
@@ -214,5 +270,10 @@ BOOST_DESCRIBE_STRUCT(lease::refunded, (), (transaction))
 BOOST_DESCRIBE_STRUCT(lease::stated, (), (ref))
 BOOST_DESCRIBE_STRUCT(lease::overdue, (), (look_again))
 BOOST_DESCRIBE_STRUCT(lease::told, (), (why))
+BOOST_DESCRIBE_STRUCT(lease::drawing, (), (from, due))
+BOOST_DESCRIBE_STRUCT(lease::raised, (), (promised, due))
+BOOST_DESCRIBE_STRUCT(lease::metering, (), (amount, due))
+BOOST_DESCRIBE_STRUCT(lease::metered, (), (amount, promised, due))
+BOOST_DESCRIBE_STRUCT(lease::settled_up, (), (charged))
 
 } // namespace souk

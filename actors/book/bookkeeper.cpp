@@ -36,7 +36,7 @@ void bookkeeper::changed(const std::string& key, const purchase::state& s, const
     if (!none_about_money(events)) enter(book::fold(key, s, options_.asset, options_.now()), events.empty());
 }
 void bookkeeper::changed(const std::string& key, const lease::state& s, const std::vector<lease::event>& events) {
-    if (!none_about_money(events)) enter(book::fold(key, s), events.empty());
+    if (!none_about_money(events)) enter(book::fold(key, s, options_.asset, options_.now()), events.empty());
 }
 
 // A lane forgets what is buried, and never ends: so its facts are followed one by one, and counted, that a start knows from where to go on.
@@ -97,7 +97,7 @@ bool bookkeeper::catch_up(std::size_t most) {
         book::folded one;
         if (kind == payment::kind) one = book::fold_past<payment>(h, [&](const payment::state& s, instant at) { return book::fold(key, s, options_.wallet, at); });
         else if (kind == purchase::kind) one = book::fold_past<purchase>(h, [&](const purchase::state& s, instant at) { return book::fold(key, s, options_.asset, at); });
-        else one = book::fold_past<lease>(h, [&](const lease::state& s, instant) { return book::fold(key, s); });
+        else one = book::fold_past<lease>(h, [&](const lease::state& s, instant at) { return book::fold(key, s, options_.asset, at); });
         std::move(one.entries.begin(), one.entries.end(), std::back_inserter(all.entries));
         std::move(one.labels.begin(), one.labels.end(), std::back_inserter(all.labels));
     }

@@ -64,6 +64,12 @@ folded fold(const std::string& key, const purchase::state& s, const std::string&
     w.asset = asset;
     const auto v = s.authorised;
     w.put(kind::promised, {{account::promised, v}, {account::payable, minus(v)}});
+    if (s.stream) { // what the seller claimed, by the rail's word; the rest was this wallet's all along
+        if (!purchase::is_final(s)) return std::move(w.all);
+        if (s.paid > 0) w.put(kind::settled, settling(s.paid), {}, s.stream->channel);
+        if (s.paid < v) w.put(kind::lapsed, lapsing(v - s.paid), s.why);
+        return std::move(w.all);
+    }
     // One authorisation was signed, of this much: whatever a statement says was paid, it was that or nothing.
     const bool settled = !s.transaction.empty() || (s.at == phase::closed && s.paid > 0);
     if (settled) w.put(kind::settled, settling(v), {}, s.transaction);
@@ -74,9 +80,16 @@ folded fold(const std::string& key, const purchase::state& s, const std::string&
     return std::move(w.all);
 }
 
-folded fold(const std::string& key, const lease::state& s) {
+folded fold(const std::string& key, const lease::state& s, const std::string& asset, instant at) {
     if (!lease::accepted(s)) return {};
-    return {{}, {{s.accept.ref.cid, s.accept.ref.cid, s.what.tenant, key}}, {}};
+    writer w;
+    w.all.labels.push_back({s.accept.ref.cid, s.accept.ref.cid, s.what.tenant, key});
+    const bool settled = s.at == lease::phase::stating || s.at == lease::phase::closed;
+    if (!s.from || !settled || s.from->metered == 0) return std::move(w.all); // what was paid beforehand is its payment's
+    w.of = {kind::settled, "lease/" + key, s.accept.ref.cid, s.what.tenant, {}, {}, at, {}};
+    w.asset = asset;
+    w.put(kind::settled, {{account::wallet, s.from->metered}, {account::revenue, minus(s.from->metered)}}, s.why, s.from->channel);
+    return std::move(w.all);
 }
 
 bool is_about_money(const payment::event& e) {
@@ -86,9 +99,9 @@ bool is_about_money(const payment::event& e) {
 bool is_about_money(const purchase::event& e) {
     return match(
         e, [](const purchase::accepted&) { return true; }, [](const purchase::paid&) { return true; }, [](const purchase::stated&) { return true; },
-        [](const purchase::failed&) { return true; }, [](const auto&) { return false; });
+        [](const purchase::failed&) { return true; }, [](const purchase::emptied&) { return true; }, [](const auto&) { return false; });
 }
-bool is_about_money(const lease::event& e) { return std::holds_alternative<lease::taken>(e); }
+bool is_about_money(const lease::event& e) { return std::holds_alternative<lease::taken>(e) || std::holds_alternative<lease::settled_up>(e); }
 
 folded gas_of(const std::string& key, const lane::state& before, const lane::event& e, instant at) {
     const auto* over = std::get_if<lane::buried>(&e);

@@ -22,8 +22,8 @@ struct folded {
 folded fold(const std::string& key, const payment::state&, const std::string& own, instant at);
 // `asset`: what this node's wallet pays in. A refund is what the seller signed that he paid back; of more than was paid there is none.
 folded fold(const std::string& key, const purchase::state&, const std::string& asset, instant at);
-// Who is behind a contract.
-folded fold(const std::string& key, const lease::state&);
+// Who is behind a contract; and of one that was paid from a channel, what that came to.
+folded fold(const std::string& key, const lease::state&, const std::string& asset, instant at);
 
 // Which facts change the above. The rest of a contract's costs nothing here.
 bool is_about_money(const payment::event&);

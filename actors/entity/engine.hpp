@@ -255,11 +255,12 @@ private:
         for (auto& x : c.calls) {
             if (x.id != id || !x.asked) continue;
             x.asked = false;
-            const auto longest = std::visit([&]<class C>(const C&) {
-                if constexpr (requires { typename C::effect_type; }) return again_at_most<typename C::effect_type>(limits_.again_at_most);
-                else return limits_.again_at_most;
+            const auto [first, longest] = std::visit([&]<class C>(const C&) {
+                if constexpr (requires { typename C::effect_type; })
+                    return std::pair{again_after<typename C::effect_type>(limits_.again_after), again_at_most<typename C::effect_type>(limits_.again_at_most)};
+                else return std::pair{limits_.again_after, limits_.again_at_most};
             }, outcome);
-            const auto pause = std::min(longest, limits_.again_after * (1 << std::min(x.tries, 6u)));
+            const auto pause = std::min(longest, first * (1 << std::min(x.tries, 6u)));
             x.due = out_.now() + pause - share(pause / 4, key, x);
             ++x.tries;
         }

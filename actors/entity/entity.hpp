@@ -102,6 +102,13 @@ constexpr bool looks() {
     else return false;
 }
 
+// The first pause before it is asked again, doubled from then on: `again_after` of its type where that is shorter, or the engine's own.
+template <class Effect>
+constexpr std::chrono::milliseconds again_after(std::chrono::milliseconds usual) {
+    if constexpr (requires { Effect::again_after; }) return std::min<std::chrono::milliseconds>(usual, Effect::again_after);
+    else return usual;
+}
+
 // The longest pause before it is asked again: `again_at_most` of its type, or the engine's own.
 template <class Effect>
 constexpr std::chrono::milliseconds again_at_most(std::chrono::milliseconds usual) {

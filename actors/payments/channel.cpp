@@ -73,14 +73,15 @@ struct rules {
         if (!watched(s, now)) return invalid("verification_state_unavailable", "the chain was not seen for too long");
         if (c.amount > s.what.most_unclaimed - channel::at_risk(s))
             return invalid("too_much_unclaimed", "what was promised before must be claimed first");
-        return channel::taken{{c.id, c.amount + (on ? s.serving->amount : 0), on ? s.serving->used : 0, now + serving_time}, c.voucher, c.total};
+        const auto due = now + (c.within > 0 ? std::chrono::seconds(c.within) : std::chrono::seconds(serving_time));
+        return channel::taken{{c.id, c.amount + (on ? s.serving->amount : 0), on ? s.serving->used : 0, on ? std::max(due, s.serving->due) : due}, c.voucher, c.total};
     }
     verdicts operator()(const channel::meter& c) const {
         if (s.last_id == c.id && !s.serving) return {}; // it is over: nothing is added to it
         if (!s.serving || s.serving->id != c.id) return refusal{"not_taken", "no voucher was taken for this request"};
         if (c.amount > s.serving->amount) return invalid("charge_exceeds_signed_cumulative", "no more than was promised for it");
         if (c.amount <= s.serving->used) return {}; // said again, or overtaken
-        return with_claims({channel::metered{c.id, c.amount, now + serving_time}});
+        return with_claims({channel::metered{c.id, c.amount, std::max<instant>(now + serving_time, s.serving->due)}});
     }
     verdicts operator()(const channel::charge& c) const {
         if (s.last_id == c.id && !s.serving)
@@ -184,7 +185,10 @@ channel::state channel::evolve(state s, const event& e) {
             s.charged += x.amount - s.serving->used, s.serving->used = x.amount, s.serving->due = x.due;
         },
         [&](const charged& x) { s.charged += x.amount - (s.serving ? s.serving->used : 0), s.last_id = x.id, s.last = x.amount, s.serving.reset(); },
-        [&](const dropped&) { s.serving.reset(); },
+        [&](const dropped& x) {
+            if (s.serving && s.serving->used > 0) s.last_id = x.id, s.last = s.serving->used; // it was served for so much
+            s.serving.reset();
+        },
         [&](const look_due& x) { s.looking = true, s.look_at = x.look_at; },
         [&](const seen& x) {
             believe(s, x.chain);

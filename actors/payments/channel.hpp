@@ -100,7 +100,7 @@ struct channel {
     struct fund { terms what; filling in; };
     // The voucher allows what was charged and `amount` more, to the unit. The same id is the same request; while it is being served, a newer voucher
     // adds to what was promised for it.
-    struct take { std::string id; evm::channel::voucher voucher; std::int64_t total = 0, amount = 0; };
+    struct take { std::string id; evm::channel::voucher voucher; std::int64_t total = 0, amount = 0, within = 0; }; // within: seconds; 0: ten minutes
     struct meter { std::string id; std::int64_t amount = 0; };  // of what was taken for it, so much was served by now, in all; it goes on
     struct charge { std::string id; std::int64_t amount = 0; }; // it was served, for so much in all; no more than was taken for it
     struct drop { std::string id; };                            // it was not, beyond what was metered

@@ -4,6 +4,7 @@
 
 #include <souk/actors/common/foreign_thread.hpp>
 #include <souk/actors/common/random_id.hpp>
+#include <souk/actors/payments/channel_words.hpp>
 
 namespace souk {
 
@@ -14,28 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 constexpr auto patience = 60s;
 constexpr std::string_view pre = "invalid_batch_settlement_evm_";
-
-struct paid_by { // the header's members that matter here
-    x402::requirements accepted;
-    value payload;
-};
-BOOST_DESCRIBE_STRUCT(paid_by, (), (accepted, payload))
-
-struct settled { // x402's SettleResponse, with what channels add
-    bool success = false;
-    std::string transaction, network;
-    std::optional<std::string> payer, amount, errorReason, errorMessage;
-    std::optional<value> extra;
-};
-BOOST_DESCRIBE_STRUCT(settled, (), (success, transaction, network, payer, amount, errorReason, errorMessage, extra))
-
-ch::state state_of(const channel_view& v, std::int64_t delay) {
-    ch::state s;
-    s.channelId = v.id, s.balance = std::to_string(v.balance), s.totalClaimed = std::to_string(v.claimed), s.refundNonce = std::to_string(v.refund_nonce);
-    if (v.leaves != instant{}) s.withdrawRequestedAt = std::chrono::floor<std::chrono::seconds>(v.leaves.time_since_epoch()).count() - delay;
-    s.chargedCumulativeAmount = std::to_string(v.charged);
-    return s;
-}
 
 struct sale : std::enable_shared_from_this<sale> {
     caf::actor_system& sys;
@@ -51,7 +30,7 @@ struct sale : std::enable_shared_from_this<sale> {
     void start() {
         ask<channel_offer>(sys, keeper, patience, channel_offer_query{}, [self = shared_from_this()](result<channel_offer> o) {
             if (!o) return self->no({"not_now", "this node's channels cannot be asked now"}, {}, 503);
-            self->word.offered = channel_till::offer(*o, self->asked.price), self->word.price = self->asked.price;
+            self->word.offered = requirements_of(*o, self->asked.price), self->word.price = self->asked.price;
             if (auto t = ch::terms_of(self->word.offered)) self->terms = std::move(*t);
             self->read();
         });
@@ -60,7 +39,7 @@ struct sale : std::enable_shared_from_this<sale> {
 private:
     void read() {
         if (asked.payment.empty()) return required("Payment required");
-        const auto paid = x402::from_header<paid_by>(asked.payment);
+        const auto paid = x402::from_header<channel_paid>(asked.payment);
         if (!paid) return required("Payment required"); // as the official server takes what it cannot read
         if (!x402::matches(paid->accepted, word.offered)) return required("No matching payment requirements");
         auto payload = ch::payload_of(paid->payload);
@@ -111,7 +90,7 @@ private:
             ask<channel_said>(self->sys, self->keeper, patience, c, [self, had = before->all.front().balance](result<channel_said> s) {
                 if (!s || s->how == came::unknown) return self->no({"settlement_pending", "the refund is on its way"}, s ? s->now : channel_view{});
                 if (s->how == came::no) return self->no(*s->refused, s->now);
-                settled said{true, "", self->word.offered.network, s->now.payer, std::to_string(had - s->now.balance), {}, {}, {}};
+                channel_settled said{true, "", self->word.offered.network, s->now.payer, std::to_string(had - s->now.balance), {}, {}, {}};
                 said.extra = value(value::map{{"channelState", to_value(state_of(s->now, self->terms.withdrawDelay))}});
                 self->word.status = 200;
                 self->word.head = {{"PAYMENT-RESPONSE", x402::to_header(said)}, {"Cache-Control", "private"}};
@@ -133,27 +112,14 @@ private:
         if (status != 402) return tell(std::move(word));
         // Of what was to be settled it is said that it was not; a client that reads this looks for no way to go on.
         if (settling && why.code != std::string(pre) + "cumulative_amount_mismatch")
-            word.head = {{"PAYMENT-RESPONSE", x402::to_header(settled{false, "", word.offered.network, {}, {}, why.code, why.text, {}})}};
+            word.head = {{"PAYMENT-RESPONSE", x402::to_header(channel_settled{false, "", word.offered.network, {}, {}, why.code, why.text, {}})}};
         // What sets a payer right: the newest total, and his own signature under what he promised for it.
-        if (auto* extra = word.offered.extra ? word.offered.extra->as<value::map>() : nullptr; extra && !now.id.empty()) {
-            extra->insert_or_assign("channelState", to_value(state_of(now, terms.withdrawDelay)));
-            if (!now.signature.empty()) extra->insert_or_assign("voucherState", to_value(ch::voucher_state{std::to_string(now.promised), now.signature}));
-        }
+        set_right(word.offered, now, terms.withdrawDelay);
         required(why.code);
     }
 };
 
 } // namespace
-
-x402::requirements channel_till::offer(const channel_offer& o, amount price) {
-    x402::requirements r;
-    r.scheme = std::string(ch::scheme), r.network = o.network, r.amount = std::to_string(price), r.asset = o.asset, r.payTo = o.pay_to, r.maxTimeoutSeconds = 300, r.extra = o.extra;
-    return r;
-}
-bool channel_till::is_for_it(std::string_view header) {
-    const auto paid = x402::from_header<paid_by>(header);
-    return paid && paid->accepted.scheme == ch::scheme;
-}
 
 void channel_till::ask(till_request q, std::function<void(till_word)> tell) const {
     const foreign_thread here;
@@ -170,7 +136,7 @@ void channel_till::served(const till_word& w, amount charged, std::function<void
             return tell(std::move(said));
         }
         const auto terms = ch::terms_of(w.offered);
-        settled done{true, "", w.offered.network, s->now.payer, w.deposited ? std::to_string(w.deposited) : std::string(), {}, {}, {}};
+        channel_settled done{true, "", w.offered.network, s->now.payer, w.deposited ? std::to_string(w.deposited) : std::string(), {}, {}, {}};
         done.extra = value(value::map{{"chargedAmount", std::to_string(much)}, {"channelState", to_value(state_of(s->now, terms ? terms->withdrawDelay : 0))}});
         said.head = {{"PAYMENT-RESPONSE", x402::to_header(done)}, {"Cache-Control", "private"}};
         tell(std::move(said));

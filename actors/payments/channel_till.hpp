@@ -27,10 +27,6 @@ class channel_till {
 public:
     channel_till(caf::actor_system& sys, channels_actor keeper) : sys_(sys), keeper_(std::move(keeper)) {}
 
-    // What the URL's 402 answer offers, beside other ways to pay.
-    static x402::requirements offer(const channel_offer&, amount price);
-    static bool is_for_it(std::string_view payment_header); // by this scheme, and not by another
-
     void ask(till_request, std::function<void(till_word)>) const; // once
     // What was served is charged, at most its price; the headers of its answer. "" in `code`: it is charged, durably.
     void served(const till_word&, amount charged, std::function<void(till_word)>) const;

@@ -37,6 +37,7 @@ std::int64_t units(const std::string& text) {
     const auto n = from_decimal(text, 0);
     return n ? *n : std::numeric_limits<std::int64_t>::max();
 }
+constexpr std::int64_t longest_served = 400 * 86'400; // seconds: of one request
 refusal invalid(const char* what, const char* text) { return {std::string("invalid_batch_settlement_evm_") + what, text}; }
 refusal refusal_of(const std::string& why) {
     const auto colon = why.find(": ");
@@ -48,6 +49,7 @@ channel_view view_of(const std::string& key, const channel::state& s) {
     v.id = key, v.phase = boost::describe::enum_to_string(s.at, "?"), v.payer = s.what.config.payer;
     v.balance = s.chain.balance, v.claimed = s.chain.claimed, v.charged = s.charged, v.promised = s.promised, v.signature = s.newest.signature;
     if (s.serving) v.serving = s.serving->id, v.taken = s.serving->amount, v.metered = s.serving->used;
+    v.last_id = s.last_id, v.last = s.last;
     v.refund_nonce = s.chain.refund_nonce, v.forfeited = s.forfeited, v.leaves = channel::leaves(s).value_or(instant{});
     return v;
 }
@@ -99,7 +101,9 @@ struct channels_state {
                 v.at_risk = at_risk({}), v.most_at_risk = options_.most_in_all;
                 return v;
             },
-            [this](const channel_offer_query&) -> caf::result<channel_offer> { return channel_offer{offered_.network, offered_.asset, offered_.payTo, *offered_.extra}; },
+            [this](const channel_offer_query&) -> caf::result<channel_offer> { 
+                return channel_offer{offered_.network, offered_.asset, offered_.payTo, *offered_.extra, static_cast<std::int64_t>(place_.chain), place_.contract, place_.collector};
+            },
             [](const turn& t) { t.run(); },
             [this](channel_changed& c) {
                 const bool filled = c.filled, not_filled = c.not_filled, given_back = c.given_back;
@@ -165,7 +169,7 @@ private:
         // Counted from now on: two that are under way do not share the same room.
         const auto mine = ++last_number_;
         if (!again && q.amount > 0) reserved_.emplace(mine, std::pair{lower(s->what.config.payer), q.amount});
-        return order_of(key, channel::take{q.id, *v, units(v->maxClaimableAmount), q.amount}, [this, mine] { reserved_.erase(mine); });
+        return order_of(key, channel::take{q.id, *v, units(v->maxClaimableAmount), q.amount, std::clamp<std::int64_t>(q.within, 0, longest_served)}, [this, mine] { reserved_.erase(mine); });
     }
     caf::result<channel_said> close(const close_channel& q) {
         const auto key = lower(q.channel);
@@ -178,6 +182,8 @@ private:
             if (units(v->maxClaimableAmount) != s->charged)
                 return no(key, invalid("cumulative_amount_mismatch", "a refund is asked for with a voucher for what was charged, to the unit"));
         }
+        // Nothing will go back, and what is left to claim is claimed.
+        if (s->at == channel::phase::open && !s->serving && !s->in && s->chain.balance == s->charged && channel::unclaimed(*s) > 0) return order_of(key, channel::claim_now{});
         return wait_for(key, wait::back, channel::close{q.amount});
     }
 

@@ -92,7 +92,7 @@ struct lane {
         expected_log expects;
         instant since;
         struct answer { std::optional<place> at; bool displaced = false; }; // displaced: another transaction has this nonce
-        static constexpr std::chrono::milliseconds again_at_most{2'000}, answer_within{30'000};
+        static constexpr std::chrono::milliseconds again_after{100}, again_at_most{2'000}, answer_within{30'000}; // a block may come at once
         std::string id() const { return "land/" + std::to_string(nonce) + '/' + std::to_string(hashes.size()); }
     };
     struct bury { // it lies so deep; or it is gone

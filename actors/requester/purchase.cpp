@@ -17,12 +17,22 @@ constexpr auto judge_within = 30s;     // an identity that cannot be resolved by
 constexpr auto pay_within = 5min;      // life of the authorisation
 constexpr auto receipt_within = 20min; // a seller's own deadline to start a machine is shorter
 constexpr auto alarm_every = 10min;
+constexpr std::uint32_t patience = 6; // alarms: a seller who has not stated by then what came of a channel will not
 
 // The machine's document is in the published request: once that is accepted upon, nothing here has a use for it.
 void let_go_of_document(octets& request) {
     auto v = decode_dag_cbor(request.data);
     auto* fields = v ? v->as<value::map>() : nullptr;
     if (fields && fields->erase("user_data") > 0) request = encode_dag_cbor(*v);
+}
+
+// A step before what is promised is used up; when all of it is promised, at its end.
+instant promise_next(const purchase::state& s, amount promised, instant now) {
+    const auto* of = purchase::winner(s);
+    if (promised >= of->for_slice) return s.ends;
+    __extension__ using wide = __int128;
+    const auto covered = std::chrono::seconds{static_cast<std::int64_t>(static_cast<wide>(promised) * of->slice / of->for_slice)};
+    return std::clamp<instant>(s.paid_at + covered - std::chrono::seconds{s.stream->step}, std::min<instant>(now + 1s, s.ends), s.ends);
 }
 
 struct rules {
@@ -104,12 +114,12 @@ struct rules {
     }
     // The seller's last word. What it says of money is checked against what was signed; a lie is kept on record, not believed.
     verdicts operator()(const purchase::statement_seen& c) const {
-        if (s.accept.cid.empty() || purchase::is_final(s)) return {};
+        if (s.accept.cid.empty() || purchase::is_final(s) || !s.statement.cid.empty()) return {};
         if (c.by != purchase::winner(s)->bidder) return refusal{"not_the_seller", "the statement is by somebody else than the bidder"};
         std::string why = c.why;
-        if (c.paid > s.authorised || c.refunded > c.paid || c.refunded < 0 || c.paid < 0)
+        if (c.paid > (s.stream ? s.stream->promised : s.authorised) || c.refunded > c.paid || c.refunded < 0 || c.paid < 0)
             why += " (the statement's sums do not agree with what was authorised: disputed)";
-        return purchase::stated{c.ref, c.paid, c.refunded, c.seconds, why};
+        return purchase::stated{c.ref, c.paid, c.refunded, c.seconds, why, now + alarm_every};
     }
 
     // -- time ----------------------------------------------------------------------------------------------------------
@@ -126,9 +136,12 @@ struct rules {
         case phase::accepting: return purchase::overdue{now + alarm_every};
         case phase::paying: return purchase::doubted{"not settled while the authorisation was valid", now + alarm_every};
         case phase::awaiting: return purchase::stopping{"paid, but no receipt came in time", now + alarm_every};
-        case phase::active: return purchase::stopping{"the lease ended", now + alarm_every};
-        case phase::doubting:
-        case phase::stopping: return purchase::overdue{now + alarm_every};
+        case phase::active: return s.stream && now < s.ends ? promise_on() : purchase::stopping{"the lease ended", now + alarm_every};
+        case phase::stopping:
+            if (s.stream && s.alarms >= patience) return purchase::gave_up{s.why + " (the seller has not stated what came of it)", now + alarm_every};
+            [[fallthrough]];
+        case phase::emptying:
+        case phase::doubting: return purchase::overdue{now + alarm_every};
         default: return {};
         }
     }
@@ -198,8 +211,9 @@ struct rules {
         // An authorisation of before may be out all the same, so this ends as any stop does: by the seller's word, or the rail's.
         if (o.found.denied && s.at == phase::paying) return also(fallen(*o.found.denied), purchase::stopping{no_longer(*o.found.denied), now + alarm_every});
         if (o.found.over_limit && s.at == phase::paying) return purchase::stopping{o.found.over_limit->code + ": " + o.found.over_limit->text, now + alarm_every};
+        if (o.found.agreed && s.at == phase::paying && !s.way_agreed) return purchase::agreed{o.found.agreed->by};
         verdicts said;
-        if (s.at == phase::paying && !o.found.transaction.empty()) said.events.push_back(purchase::paid{o.found.transaction, now + receipt_within});
+        if (s.at == phase::paying && !o.found.transaction.empty()) said.events.push_back(purchase::paid{o.found.transaction, now + receipt_within, now});
         if (!o.found.receipt.cid.empty() && s.receipt.cid.empty()) said.events.push_back(purchase::receipt_found{o.found.receipt});
         if (o.found.over && said.events.empty()) said.events.push_back(purchase::stopping{"the seller refused: " + o.found.over->text, now + alarm_every});
         return said;
@@ -208,7 +222,7 @@ struct rules {
         if ((s.at != phase::doubting && s.at != phase::stopping) || o.said != verdict::done) return {};
         if (!o.found.transaction.empty()) {
             if (s.at == phase::stopping) return {}; // used: the seller owes a statement, and the alarm stays on
-            return purchase::paid{o.found.transaction, now + receipt_within};
+            return purchase::paid{o.found.transaction, now + receipt_within, now};
         }
         if (o.found.as_of <= s.pay_until) return {};
         return purchase::failed{s.why.empty() ? "the authorisation expired unused: nothing was paid" : s.why + " (nothing was paid)"};
@@ -220,12 +234,35 @@ struct rules {
         return purchase::delivered{o.found.sealed, o.found.tier, now, now + std::chrono::seconds{purchase::winner(s)->slice}};
     }
     verdicts operator()(const outcome<purchase::publish_stop>&) const { return {}; } // what counts is the seller's statement
+    verdicts operator()(const outcome<purchase::promise>& o) const {
+        if (s.at != phase::active || !s.stream) return {};
+        if (o.said == verdict::failed && s.why != o.why) return purchase::noted{o.why};
+        if (o.said != verdict::done) return {};
+        if (o.found.over) return purchase::stopping{"the seller ended it: " + o.found.over->text, now + alarm_every};
+        if (o.of.by.promised <= s.stream->heard) return {};
+        return purchase::heard{o.of.by.promised};
+    }
+    // An empty channel may still be filled while the deposit is valid.
+    verdicts operator()(const outcome<purchase::take_out>& o) const {
+        if (s.at != phase::emptying || o.said != verdict::done || (!o.found.filled && o.found.as_of <= s.pay_until)) return {};
+        return purchase::emptied{o.found.claimed};
+    }
     verdicts operator()(const outcome<purchase::find_statement>& o) const {
         if (o.said != verdict::done || o.found.ref.cid.empty()) return {};
         return (*this)(purchase::statement_seen{o.of.bidder, o.found.ref, o.found.paid, o.found.refunded, o.found.seconds, o.found.why});
     }
 
 private:
+    // So that two steps are promised from now on, counted from when it was paid: the seller's clock began after that.
+    verdicts promise_on() const {
+        const auto* of = purchase::winner(s);
+        const auto until = std::chrono::ceil<std::chrono::seconds>(now - s.paid_at) + std::chrono::seconds{2 * s.stream->step};
+        const price each{of->for_slice, std::chrono::seconds{of->slice}};
+        // A seller takes none for less than a step more, but the last.
+        const auto least = std::min(of->for_slice, s.stream->promised + each.of(std::chrono::seconds{s.stream->step}));
+        const auto most = std::max(least, each.of(until));
+        return purchase::promising{most, promise_next(s, most, now)};
+    }
     verdicts fallen(const policy_verdict& v) const { return purchase::judged{purchase::winner(s)->ref.uri, v, now}; }
     static verdicts also(verdicts said, purchase::event e) {
         said.events.push_back(std::move(e));
@@ -264,6 +301,8 @@ private:
 
 } // namespace
 
+amount purchase::first_promise(const offer& of, std::int64_t step) { return price{of.for_slice, std::chrono::seconds{of.slice}}.of(std::chrono::seconds{2 * step}); }
+
 decision<purchase::event> purchase::decide(const state& s, const command& c, instant now) {
     return std::visit(rules{s, now}, c);
 }
@@ -293,12 +332,29 @@ purchase::state purchase::evolve(state s, const event& e) {
                 if (i != s.chosen) let_go(s.offers[i].record);
         },
         [&](const doubted& x) { s.at = phase::doubting, s.why = x.why, s.due = x.look_again; },
-        [&](const paid& x) { s.at = phase::awaiting, s.transaction = x.transaction, s.due = x.receipt_by; },
+        [&](const agreed& x) { s.way_agreed = true, s.stream = x.by; },
+        [&](const paid& x) {
+            s.at = phase::awaiting, s.transaction = x.transaction, s.due = x.receipt_by, s.paid_at = x.at;
+            if (s.stream) s.stream->heard = s.stream->promised;
+        },
+        [&](const promising& x) { s.stream->promised = x.promised, s.due = x.due; },
+        [&](const heard& x) { s.stream->heard = x.promised; },
+        [&](const gave_up& x) { s.at = phase::emptying, s.why = x.why, s.due = x.due; },
+        [&](const emptied& x) {
+            s.at = phase::closed;
+            if (!s.statement.cid.empty() && x.claimed != s.paid) s.why += " (of the channel he claimed " + to_decimal(x.claimed) + ", he stated " + to_decimal(s.paid) + ")";
+            s.paid = x.claimed, s.refunded = 0; // by the rail's word
+        },
         [&](const receipt_found& x) { s.receipt = x.receipt; },
-        [&](const delivered& x) { s.at = phase::active, s.sealed = x.sealed, s.tier = x.tier, s.started = x.at, s.ends = s.due = x.ends; },
+        [&](const delivered& x) { s.at = phase::active, s.sealed = x.sealed, s.tier = x.tier, s.started = x.at, s.ends = s.due = x.ends;
+            if (s.stream) s.due = promise_next(s, s.stream->promised, x.at);
+        },
         [&](const stop_noted& x) { s.stop_wanted = true, s.why = x.why; },
         [&](const stopping& x) { s.at = phase::stopping, s.why = x.why, s.due = x.look_again; },
-        [&](const stated& x) { s.at = phase::closed, s.statement = x.ref, s.paid = x.paid, s.refunded = x.refunded, s.seconds = x.seconds, s.why = x.why; },
+        [&](const stated& x) {
+            s.at = s.stream ? phase::emptying : phase::closed, s.alarms = 0, s.due = x.due;
+            s.statement = x.ref, s.paid = x.paid, s.refunded = x.refunded, s.seconds = x.seconds, s.why = x.why;
+        },
         [&](const noted& x) { s.why = x.why; },
         [&](const failed& x) { s.at = phase::failed, s.why = x.why; },
         [&](const overdue& x) { s.due = x.look_again, ++s.alarms; },
@@ -336,11 +392,11 @@ std::vector<purchase::effect> purchase::effects(const state& s) {
     case phase::granting: all.push_back(grant{s.key, who()}); break;
     case phase::accepting: all.push_back(publish_accept{s.key, s.rfp, winner(s)->ref, who(), winner(s)->by, service_of_winner(s)}); break;
     case phase::paying:
-        all.push_back(pay{s.accept, who(), winner(s)->for_slice, s.pay_until, false});
+        all.push_back(pay{s.accept, who(), winner(s)->for_slice, s.pay_until, false, s.what.stream && !s.way_agreed, s.stream});
         fetch();
         break;
     case phase::doubting:
-        all.push_back(look_up{s.accept, winner(s)->record});
+        all.push_back(look_up{s.accept, winner(s)->record, s.stream});
         fetch();
         break;
     case phase::awaiting:
@@ -350,8 +406,12 @@ std::vector<purchase::effect> purchase::effects(const state& s) {
     case phase::stopping:
         all.push_back(publish_stop{s.key, s.why, s.accept, service_of_winner(s)});
         all.push_back(find_statement{winner(s)->bidder, s.accept});
-        if (s.transaction.empty() && s.alarms > 0) all.push_back(look_up{s.accept, winner(s)->record});
+        if (s.transaction.empty() && s.alarms > 0) all.push_back(look_up{s.accept, winner(s)->record, s.stream});
         break;
+    case phase::active:
+        if (s.stream && s.stream->promised > s.stream->heard) all.push_back(promise{s.accept, winner(s)->record, *s.stream});
+        break;
+    case phase::emptying: all.push_back(take_out{*s.stream, s.alarms > 0}); break;
     default: break;
     }
     return all;

@@ -241,6 +241,13 @@ void purchase_world::perform(const purchase::pay& f, reply_to<purchase::pay> tel
     web_(std::move(c), [this, f, tell, url = *url](result<http::response> r) {
         const foreign_thread here;
         if (!r) return tell({f, verdict::unknown, {}, r.error().text});
+        if (r->status == 402 && f.choose) {
+            const auto need = x402::from_header<x402::payment_required>(r->head.get("payment-required"));
+            if (!need) return tell({f, verdict::failed, {}, "the seller's demand cannot be read: " + need.error().text});
+            outcome<purchase::pay> o{f, verdict::done, {}, {}};
+            o.found.agreed = purchase::pay::agreement{stream_with(f, *need)};
+            return tell(std::move(o));
+        }
         if (r->status == 402 && !f.paid)
             return if_still_allowed<purchase::pay>(f, tell, [this, f, url, r = *r, tell] { pay_within_limits(f, url, r, tell); }, [f, tell](policy_verdict v) {
                 outcome<purchase::pay> o{f, verdict::done, {}, {}};
@@ -264,6 +271,7 @@ void purchase_world::pay_within_limits(const purchase::pay& f, const std::string
 }
 
 void purchase_world::send_payment(const purchase::pay& f, const std::string& url, const http::response& demand, paying tell) {
+    if (f.by) return send_deposit(f, url, std::move(tell)); // on the terms that were agreed upon, whatever is demanded now
     const auto failed = [&](const std::string& why) { tell({f, verdict::failed, {}, why}); };
     const auto need = x402::from_header<x402::payment_required>(demand.head.get("payment-required"));
     if (!need) return failed("the seller's demand cannot be read: " + need.error().text);
@@ -281,9 +289,13 @@ void purchase_world::send_payment(const purchase::pay& f, const std::string& url
     const auto nonce = x402::nonce_for(*accept, attempt);
     const auto payment = x402::authorise(*need, *chosen, keys_.wallet(), nonce, f.valid_before);
     if (!payment) return failed(payment.error().text);
+    send_payment(f, url, x402::to_header(*payment), tell);
+}
+
+void purchase_world::send_payment(const purchase::pay& f, const std::string& url, const std::string& header, const paying& tell) const {
     http::call c;
     c.url = url, c.within = 45s, c.largest_answer = 256 * 1024;
-    c.head.set("PAYMENT-SIGNATURE", x402::to_header(*payment));
+    c.head.set("PAYMENT-SIGNATURE", header);
     c.head.set("Prefer", "respond-async"); // to know at once that it is paid; the receipt is waited for after that
     web_(std::move(c), [f, tell](result<http::response> r) {
         if (!r) return tell({f, verdict::unknown, {}, r.error().text}); // it may have been paid: asked again with the same bytes
@@ -322,6 +334,7 @@ void purchase_world::read_answer(const purchase::pay& f, const http::response& r
 }
 
 void purchase_world::perform(const purchase::look_up& f, reply_to<purchase::look_up> tell) {
+    if (f.by) return look_into(f, std::move(tell));
     const auto accept = cid::parse(f.accept.cid);
     if (!accept) return tell({f, verdict::failed, {}, accept.error().text});
     x402::authorization ours; // to whom and how much: this wallet signs one transfer with a nonce

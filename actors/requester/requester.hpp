@@ -7,7 +7,7 @@
 #include <souk/actors/requester/spending_book.hpp>
 #include <souk/backends/http/client.hpp>
 #include <souk/backends/keys/keyring.hpp>
-#include <souk/backends/rails/rail.hpp>
+#include <souk/backends/rails/channel_rail.hpp>
 #include <souk/backends/records/network.hpp>
 
 namespace souk {
@@ -28,6 +28,10 @@ struct requester_options {
     std::shared_ptr<past_dealings> past; // for rules about history; may be empty
     std::shared_ptr<spending_book> spending; // limits, and from when on a person is asked; empty: there are none
     service::ports calls; // to bids' submitAccept; without a key none are made
+    // Where channels are: contracts are paid while they run, where sellers take that on no longer a withdrawal than this. None: by authorisations. The rail
+    // must outlive the actor.
+    channel_rail* channels = nullptr;
+    std::chrono::seconds longest_withdrawal{24 * 3600};
 };
 
 struct requester_roles {
@@ -59,6 +63,8 @@ public:
     void perform(const purchase::fetch_receipt&, reply_to<purchase::fetch_receipt>) override;
     void perform(const purchase::publish_stop&, reply_to<purchase::publish_stop>) override;
     void perform(const purchase::find_statement&, reply_to<purchase::find_statement>) override;
+    void perform(const purchase::promise&, reply_to<purchase::promise>) override;
+    void perform(const purchase::take_out&, reply_to<purchase::take_out>) override;
 
 private:
     using paying = reply_to<purchase::pay>;
@@ -74,6 +80,11 @@ private:
     void send_stop(const purchase::publish_stop&, const strong_ref& stop);
     void pay_within_limits(const purchase::pay&, const std::string& url, const http::response& demand, paying);
     void send_payment(const purchase::pay&, const std::string& url, const http::response& demand, paying);
+    // The terms on which this seller can be paid from a channel; none: he cannot be, or not on terms that were asked for.
+    std::optional<purchase_stream> stream_with(const purchase::pay&, const x402::payment_required&) const;
+    void send_deposit(const purchase::pay&, const std::string& url, paying) const;
+    void look_into(const purchase::look_up&, reply_to<purchase::look_up>) const;
+    void send_payment(const purchase::pay&, const std::string& url, const std::string& header, const paying&) const;
     static void read_answer(const purchase::pay&, const http::response&, const paying&);
 
     caf::actor_system& sys_;

@@ -362,12 +362,18 @@ void embedded_ledger::give_back(const evm::channel::config& c, amount much, std:
 void embedded_ledger::begin_withdrawal(const evm::channel::config& c, amount much, const crypto::secret& by, tell_books tell) {
     const auto who = crypto::address_of(by);
     if (!who) return tell({moved::no, who.error(), {}, {}});
-    impl_->carry_out([c, much, who = *who](ledger_channels& in, instant now) { return in.begin_withdrawal(c, much, who, now); }, std::move(tell));
+    begin_withdrawal_by(c, much, *who, std::move(tell));
 }
 void embedded_ledger::complete_withdrawal(const evm::channel::config& c, const crypto::secret& by, tell_books tell) {
     const auto who = crypto::address_of(by);
     if (!who) return tell({moved::no, who.error(), {}, {}});
-    impl_->carry_out([c, who = *who](ledger_channels& in, instant now) { return in.complete_withdrawal(c, who, now); }, std::move(tell));
+    complete_withdrawal_by(c, *who, std::move(tell));
+}
+void embedded_ledger::begin_withdrawal_by(const evm::channel::config& c, amount much, const crypto::address& by, tell_books tell) {
+    impl_->carry_out([c, much, by](ledger_channels& in, instant now) { return in.begin_withdrawal(c, much, by, now); }, std::move(tell));
+}
+void embedded_ledger::complete_withdrawal_by(const evm::channel::config& c, const crypto::address& by, tell_books tell) {
+    impl_->carry_out([c, by](ledger_channels& in, instant now) { return in.complete_withdrawal(c, by, now); }, std::move(tell));
 }
 
 } // namespace souk

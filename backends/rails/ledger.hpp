@@ -41,6 +41,9 @@ public:
     void give_back(const evm::channel::config&, amount, std::int64_t nonce, const std::string& authorizer_signature, tell_books) override;
     void begin_withdrawal(const evm::channel::config&, amount, const crypto::secret& by, tell_books) override;
     void complete_withdrawal(const evm::channel::config&, const crypto::secret& by, tell_books) override;
+    // By whose signature was checked before.
+    void begin_withdrawal_by(const evm::channel::config&, amount, const crypto::address& by, tell_books);
+    void complete_withdrawal_by(const evm::channel::config&, const crypto::address& by, tell_books);
 
 private:
     class impl;

@@ -1,15 +1,16 @@
 #include <souk/backends/rails/remote_ledger.hpp>
 
-#include <souk/backends/rails/ledger.hpp>
+#include <souk/backends/rails/ledger_call.hpp>
+#include <souk/messages/evm/word.hpp>
 #include <souk/messages/json.hpp>
 
 namespace souk {
 
 namespace {
 
-class remote_ledger final : public payment_rail {
+class ledger_at_a_door final : public remote_ledger {
 public:
-    remote_ledger(http::client& web, std::string door) : web_(web), door_(std::move(door)) {}
+    ledger_at_a_door(http::client& web, std::string door, std::function<instant()> now) : web_(web), door_(std::move(door)), now_(std::move(now)) {}
 
     std::string network() const override { return std::string(x402::development_network); }
     x402::domain token() const override { return development_token(); }
@@ -47,7 +48,40 @@ public:
         });
     }
 
+    evm::channel::place channels() const override { return development_channels(); }
+    void fill(const evm::channel::config& c, const evm::channel::deposit& d, tell_books tell) override { call({"fill", c, d, {}, 0, 0, {}, 0}, std::move(tell)); }
+    void look(const evm::channel::config& c, tell_books tell) override { call({"look", c, {}, {}, 0, 0, {}, 0}, std::move(tell)); }
+    void claim(const evm::channel::claim& what, const std::string& signature, tell_books tell) override {
+        call({"claim", what.voucher.channel, {}, what, 0, 0, signature, 0}, std::move(tell));
+    }
+    void give_back(const evm::channel::config& c, amount much, std::int64_t nonce, const std::string& signature, tell_books tell) override {
+        call({"give_back", c, {}, {}, much, nonce, signature, 0}, std::move(tell));
+    }
+    void begin_withdrawal(const evm::channel::config& c, amount much, const crypto::secret& by, tell_books tell) override { call_signed({"begin_withdrawal", c, {}, {}, much, 0, {}, 0}, by, std::move(tell)); }
+    void complete_withdrawal(const evm::channel::config& c, const crypto::secret& by, tell_books tell) override { call_signed({"complete_withdrawal", c, {}, {}, 0, 0, {}, 0}, by, std::move(tell)); }
+
 private:
+    void call_signed(ledger_call c, const crypto::secret& by, tell_books tell) {
+        c.at = std::chrono::floor<std::chrono::seconds>(now_().time_since_epoch()).count();
+        const auto digest = digest_of(c);
+        const auto signature = digest ? crypto::sign_digest(by, *digest) : digest;
+        if (!signature) return tell({moved::no, signature.error(), {}, {}});
+        c.signature = evm::to_hex_text(*signature);
+        call(std::move(c), std::move(tell));
+    }
+    void call(const ledger_call& what, tell_books tell) {
+        http::call c;
+        c.method = "POST", c.url = door_ + "/ledger/channel", c.body = to_json(to_value(what));
+        c.head.set("content-type", "application/json");
+        web_.fetch(std::move(c), [tell](result<http::response> r) {
+            const auto body = r ? from_json(r->body) : result<value>(r.error());
+            if (!body) return tell({moved::unknown, body.error(), {}, {}});
+            if (r->status == 402) return tell({moved::no, {std::string(body->text("error")), std::string(body->text("message"))}, {}, {}});
+            const auto said = r->status == 200 ? from_value<ledger_said>(*body, unknown_fields::ignore) : result<ledger_said>(refusal{"ledger_unreachable", "HTTP " + std::to_string(r->status)});
+            if (!said) return tell({moved::unknown, said.error(), {}, {}});
+            tell({moved::yes, {}, said->books, said->transaction});
+        });
+    }
     void get(const std::string& path, std::function<void(result<value>)> then) {
         http::call c;
         c.url = door_ + path;
@@ -62,10 +96,13 @@ private:
 
     http::client& web_;
     std::string door_;
+    std::function<instant()> now_;
 };
 
 } // namespace
 
-std::unique_ptr<payment_rail> make_remote_ledger(http::client& web, std::string door) { return std::make_unique<remote_ledger>(web, std::move(door)); }
+std::unique_ptr<remote_ledger> make_remote_ledger(http::client& web, std::string door, std::function<instant()> now) {
+    return std::make_unique<ledger_at_a_door>(web, std::move(door), std::move(now));
+}
 
 } // namespace souk

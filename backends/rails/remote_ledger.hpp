@@ -3,11 +3,13 @@
 #include <memory>
 
 #include <souk/backends/http/client.hpp>
-#include <souk/backends/rails/rail.hpp>
+#include <souk/backends/rails/channel_rail.hpp>
 
 namespace souk {
 
-// `door`: https://host:port. The client must outlive it.
-std::unique_ptr<payment_rail> make_remote_ledger(http::client&, std::string door);
+class remote_ledger : public payment_rail, public channel_rail {};
+
+// `door`: https://host:port. The client must outlive it. `now`: withdrawals are signed with their time.
+std::unique_ptr<remote_ledger> make_remote_ledger(http::client&, std::string door, std::function<instant()> now);
 
 } // namespace souk

@@ -25,7 +25,7 @@ value as_value(const simulate::tally& t) {
     }
     const auto n = [](std::uint64_t x) { return static_cast<std::int64_t>(x); };
     return value::map{{"markets", n(t.markets)}, {"lifecycles", n(t.lifecycles)}, {"served", n(t.served)}, {"undone", n(t.undone)}, {"failed", n(t.failed)}, {"refunded", n(t.refunded)},
-                      {"machines", n(t.machines)}, {"tunnels", n(t.tunnels)}, {"transfers", n(t.transfers)}, {"facts", n(t.facts)}, {"events", n(t.events)}, {"simulated_s", n(static_cast<std::uint64_t>(t.simulated.count() / 1000))},
+                      {"machines", n(t.machines)}, {"tunnels", n(t.tunnels)}, {"transfers", n(t.transfers)}, {"streamed", n(t.streamed)}, {"facts", n(t.facts)}, {"events", n(t.events)}, {"simulated_s", n(static_cast<std::uint64_t>(t.simulated.count() / 1000))},
                       {"real_ms", n(static_cast<std::uint64_t>(t.seconds * 1000))}, {"broken", n(t.broken)}, {"first_broken", std::move(broken)}};
 }
 
@@ -33,7 +33,7 @@ std::string lines(const simulate::tally& t, const std::string& faults) {
     const auto hours = static_cast<double>(t.simulated.count()) / 3.6e6;
     auto out = fmt::format("{} markets, {} contracts ordered, {} facts, {} events\n", grouped(t.markets), grouped(t.lifecycles), grouped(t.facts), grouped(t.events));
     out += fmt::format("{} delivered a machine, {} ended before that, {} bought nothing; {} got money back\n", grouped(t.served), grouped(t.undone), grouped(t.failed), grouped(t.refunded));
-    out += fmt::format("{} machines ran, {} tunnels stood, {} transfers moved money\n", grouped(t.machines), grouped(t.tunnels), grouped(t.transfers));
+    out += fmt::format("{} machines ran, {} tunnels stood, {} transfers moved money, {} channels were filled\n", grouped(t.machines), grouped(t.tunnels), grouped(t.transfers), grouped(t.streamed));
     out += fmt::format("{} hours of market in {:.1f} s: {} simulated seconds a second\n", grouped(static_cast<std::uint64_t>(hours)), t.seconds, grouped(static_cast<std::uint64_t>(hours * 3600 / t.seconds)));
     for (const auto& s : t.first_broken)
         for (const auto& b : s.broken) out += fmt::format("BROKEN  seed {}: {}\n", s.seed, b);

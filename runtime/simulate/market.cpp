@@ -46,6 +46,10 @@ public:
             if (r.uri.did == cast_.alice.did && r.uri.collection == ssh_public_key::nsid) seen_.written(r);
         };
         alice_.lets(ruth_, u_.chance().one_in(4) ? 90s : 24h);
+        if (seed % 3 == 0) { // contracts are paid while they run; Carol takes no channels
+            alice_.streams();
+            sellers_[0]->streams(20s, 30s), sellers_[2]->streams(20s, 0s);
+        }
         for (auto& h : hosts_) {
             h->machines().booted = [this](const compute::order& o, const life& alive) { inhabit(o.tag, cast_.alice.did, alive)->boot(o); }; // nobody else buys
             h->machines().gone = [this](const std::string& tag) { ruth_.machine_gone(tag); };
@@ -242,27 +246,67 @@ private:
                 }
         for (const auto& [tag, runs] : all) {
             const auto* paid = payment_of(tag);
-            hold(paid != nullptr, "{} ran and was not paid for", tag);
+            hold(paid || channel_of(tag), "{} ran and was not paid for", tag);
             for (const auto& r : runs)
             {
                 if (paid) hold(paid->at <= r.from, "{} ran before it was paid for", tag);
+                else if (const auto* c = channel_of(tag)) hold(c->filled_at <= r.from, "{} ran before its channel was filled", tag);
                 hold(r.until && *r.until - r.from < longest_run, "{} ran on and on", tag);
             }
         }
         ran_ = std::move(all);
     }
-    // The transfer that paid for the machine of a lease: by the accept of the bid whose key is in the tag.
-    const chain::transfer* payment_of(const std::string& tag) const {
+    // What paid for the machine of a lease: by the accept of the bid whose key is in the tag.
+    std::optional<cid> accept_of(const std::string& tag) const {
         for (const auto& a : alice_.records().list(std::string(ccba::nsid), 1000, "", false)) {
             const auto accept = from_record<ccba>(a.value);
             const auto bid = accept ? at_uri::parse(accept->bid.record.uri) : result<at_uri>(accept.error());
-            if (bid && "souk-" + bid->rkey + "-1" == tag) return chain_.find(cast_.alice.keys->wallet_address(), x402::nonce_for(a.cid, 0));
+            if (bid && "souk-" + bid->rkey + "-1" == tag) return a.cid;
         }
+        return std::nullopt;
+    }
+    const chain::transfer* payment_of(const std::string& tag) const {
+        const auto accept = accept_of(tag);
+        return accept ? chain_.find(cast_.alice.keys->wallet_address(), x402::nonce_for(*accept, 0)) : nullptr;
+    }
+    const chain::channel* channel_of(const std::string& tag) const {
+        const auto accept = accept_of(tag);
+        return accept ? channel_for(*accept) : nullptr;
+    }
+    const chain::channel* channel_for(const cid& accept) const {
+        for (const auto& [id, c] : chain_.channels())
+            if (c.config.salt == x402::nonce_for(accept, 1)) return &c;
         return nullptr;
+    }
+    // What a channel came to is what the statement says; what was not charged is the payer's again, and nothing is left in it.
+    void channels(std::map<std::string, std::vector<ccf>>& statements) {
+        std::map<std::string, stored_record> accepts; // by the channel's salt
+        for (auto& a : alice_.records().list(std::string(ccba::nsid), 1000, "", false)) {
+            auto salt = x402::nonce_for(a.cid, 1);
+            accepts.emplace(std::move(salt), std::move(a));
+        }
+        for (const auto& [id, c] : chain_.channels()) {
+            ++s_.streamed;
+            const auto found = accepts.find(c.config.salt);
+            hold(found != accepts.end(), "a channel is for nothing that she accepted");
+            if (found == accepts.end()) continue;
+            const auto& accept = found->second;
+            hold(c.balance == c.claimed, "{} is left in a channel", c.balance - c.claimed);
+            hold(!chain_.find(cast_.alice.keys->wallet_address(), x402::nonce_for(accept.cid, 0)), "a contract was paid twice: from a channel, and beside it");
+            const auto& said = statements[accept.cid.text()];
+            hold(said.size() == 1, "a contract that was paid from a channel has {} statements", said.size());
+            if (said.size() != 1) continue;
+            hold(said[0].paid == std::to_string(c.claimed), "a statement says {} where {} was claimed", said[0].paid, c.claimed);
+            const auto read = from_record<ccba>(accept.value);
+            const auto bid = read ? at_uri::parse(read->bid.record.uri) : result<at_uri>(read.error());
+            const auto ran = bid ? ran_.find("souk-" + bid->rkey + "-1") : ran_.end();
+            if (ran == ran_.end()) hold(c.claimed == 0, "{} was claimed for a machine that never ran", c.claimed);
+        }
     }
     void money() {
         amount sum = chain_.balance(cast_.alice.keys->wallet_address());
         for (const auto& s : sellers_) sum += chain_.balance(s->who().keys->wallet_address());
+        sum += chain_.in_channels();
         hold(sum == total, "money was made or lost: {} instead of {}", sum, total);
         hold(chain_.balance(cast_.eve.keys->wallet_address()) == 0, "Eve was paid");
         // Every payment of Alice's is for one accept of hers, and every accept that was paid has one statement that says so.
@@ -296,6 +340,7 @@ private:
                 hold(ran != ran_.end() && std::any_of(ran->second.begin(), ran->second.end(), [](const auto& r) { return r.by_itself; }), "a machine that ran was given up as lost");
             if (ran == ran_.end()) hold(back == t.value, "{} was kept for a machine that never ran", t.value - back);
         }
+        channels(statements);
         hold(stated_back == moved_back, "{} came back, the statements say {}", moved_back, stated_back);
     }
     // Every party's books say of its wallet what the rail says; and of each contract both sides say the same, with the same reason.
@@ -342,8 +387,10 @@ private:
             accepted_what_was_bid(id, p);
             const auto accept = cid::parse(p.accept.cid);
             const auto* paid = chain_.find(cast_.alice.keys->wallet_address(), x402::nonce_for(*accept, 0));
-            if (p.at == purchase::phase::failed) hold(paid == nullptr, "{} counts as failed and was paid", id);
-            if (p.at == purchase::phase::closed) hold(p.paid == (paid ? paid->value : 0), "{} says {} was paid, the rail {}", id, p.paid, paid ? paid->value : 0);
+            const auto* channel = channel_for(*accept);
+            const auto moved = paid ? paid->value : channel ? channel->claimed : 0;
+            if (p.at == purchase::phase::failed) hold(!paid && !channel, "{} counts as failed and was paid", id);
+            if (p.at == purchase::phase::closed) hold(p.paid == moved, "{} says {} was paid, the rail {}", id, p.paid, moved);
         }
     }
 

@@ -24,7 +24,7 @@ struct story {
     std::uint64_t lifecycles = 0;    // purchases that were ordered
     // Of them: a machine was delivered; it ended before that; nothing was bought. And all or a part of the money came back.
     std::uint64_t served = 0, undone = 0, failed = 0, refunded = 0;
-    std::uint64_t machines = 0, tunnels = 0, transfers = 0, facts = 0, events = 0, entries = 0;
+    std::uint64_t machines = 0, tunnels = 0, transfers = 0, streamed = 0, facts = 0, events = 0, entries = 0;
     std::chrono::milliseconds lasted{0};
 };
 

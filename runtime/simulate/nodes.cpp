@@ -1,5 +1,6 @@
 #include <souk/runtime/simulate/nodes.hpp>
 
+#include <souk/actors/payments/channels.hpp>
 #include <souk/runtime/machine_door.hpp>
 #include <souk/runtime/market_door.hpp>
 #include <souk/runtime/paid_door.hpp>
@@ -93,6 +94,7 @@ void buyer::open() {
     o.did = who_.did, o.now = clock(), o.speaks = speaks_, o.door = who_.door();
     o.calls = {who_.did, &who_.keys->signing(), books_.web_of(who_.did, life_), [&net](const std::string& did, auto then) { net.keys(did, std::move(then)); }, clock()};
     o.books = keep_books(*who_.keys, rail);
+    if (streams_) o.channels = &rail;
     requester_roles r;
     r.signer = cast(spawn_signer(sys, {who_.did, clock()}, shelf_, *who_.keys));
     policy_options p;
@@ -217,6 +219,12 @@ void seller::open() {
             if (const auto l = h->launcher()) reached[h->name()] = l;
         return reached;
     }}));
+    if (step_ > 0s) {
+        o.step = step_, o.grace = grace_;
+        channels_options c;
+        c.pay_to = c.authorizer = who_.keys->wallet_address(), c.withdraw_delay = 900, c.now = clock();
+        r.channels = cast(spawn_channels(sys, std::move(c), disk_, rail, keep<channel_world>(rail, who_.keys->wallet().copy())));
+    }
     auto& world = keep<lease_world>(sys, o, r);
     bidder_ = cast(spawn_bidder(sys, o, r, disk_, net, world));
     if (offers_) {

@@ -88,6 +88,7 @@ public:
     void lets(relay& r, std::chrono::seconds grant_life) { relay_ = &r, grant_life_ = grant_life; }
     const party& who() const { return who_; }
     void speaks(dialect d) { speaks_ = d; } // before it starts
+    void streams() { streams_ = true; }     // pays contracts while they run, where sellers take that. Before it starts
     void reads(const std::string& seller) { sellers_.push_back(seller); }
     // Somebody whom a host lists: his offerings are read now, and every 20 s. Before it starts.
     void seeks(const std::string& seller) { listed_.push_back(seller); }
@@ -118,6 +119,7 @@ private:
     std::map<std::string, std::int64_t> cursors_; // on disk
     relay* relay_ = nullptr;
     dialect speaks_ = dialect::g1;
+    bool streams_ = false;
     std::chrono::seconds grant_life_{};
     requester_actor requester_;
     policy_actor policy_;
@@ -158,6 +160,7 @@ public:
     void reads(const std::string& buyer) { buyers_.push_back(buyer); }
     void stop(const std::string& lease, const std::string& why); // says it until it is kept
     void issues_tokens();                                        // to its hosts' machines. Before it starts
+    void streams(std::chrono::seconds step, std::chrono::seconds grace) { step_ = step, grace_ = grace; } // takes channels. Before it starts
     void offers(bool so) { offers_ = so; }                       // says to everyone what it sells, or takes that back. Before it starts
     const shelf& records() const { return shelf_; }
     shelf& records() { return shelf_; }
@@ -177,6 +180,7 @@ private:
     std::vector<std::string> buyers_;
     std::map<std::string, std::int64_t> cursors_; // on disk
     bidder_actor bidder_;
+    std::chrono::seconds step_{0}, grace_{0};
     std::optional<bool> offers_;
     bool issues_ = false;
     issuer_actor issuer_; // of the last process, too: it says nothing, and that is heard at once

@@ -51,7 +51,7 @@ tally run(const settings& s) {
             const std::lock_guard hold(guard);
             ++t.markets;
             t.lifecycles += one.lifecycles, t.served += one.served, t.undone += one.undone, t.failed += one.failed, t.refunded += one.refunded;
-            t.machines += one.machines, t.tunnels += one.tunnels, t.transfers += one.transfers, t.facts += one.facts, t.events += one.events, t.simulated += one.lasted;
+            t.machines += one.machines, t.tunnels += one.tunnels, t.transfers += one.transfers, t.streamed += one.streamed, t.facts += one.facts, t.events += one.events, t.simulated += one.lasted;
             if (s.told) s.told(one);
             if (one.broken.empty()) continue;
             ++t.broken;

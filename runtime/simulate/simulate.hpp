@@ -16,7 +16,7 @@ struct settings {
 };
 
 struct tally {
-    std::uint64_t markets = 0, lifecycles = 0, served = 0, undone = 0, failed = 0, refunded = 0, machines = 0, tunnels = 0, transfers = 0, facts = 0, events = 0;
+    std::uint64_t markets = 0, lifecycles = 0, served = 0, undone = 0, failed = 0, refunded = 0, machines = 0, tunnels = 0, transfers = 0, streamed = 0, facts = 0, events = 0;
     std::uint64_t broken = 0; // markets in which a promise was
     std::chrono::milliseconds simulated{0};
     double seconds = 0; // real ones

@@ -196,6 +196,42 @@ TEST_CASE("both sides of a contract mirror each other to the unit, with the same
     CHECK(bob.find(kind::settled)->contract == alice.find(kind::settled)->contract);
 }
 
+TEST_CASE("of a contract that was paid while it ran both sides enter what was claimed, when it is over") {
+    auto bought = accepted();
+    bought.what.stream = true;
+    purchase_stream by;
+    by.channel = "0xchannel", by.promised = 40'000;
+    bought = purchase::evolve(std::move(bought), purchase::agreed{by});
+    bought = purchase::evolve(std::move(bought), purchase::paid{"0xchannel", begin, begin});
+    books before;
+    before.take(fold("p", bought, asset, begin));
+    CHECK(before.sum(account::wallet) == 0); // it is hers until it is claimed
+    CHECK(before.sum(account::promised) == 60'000);
+    bought = purchase::evolve(std::move(bought), purchase::stated{{"at://b/s/s", "bafys"}, 25'000, 0, 100, "stopped by the tenant", begin});
+    bought = purchase::evolve(std::move(bought), purchase::emptied{25'000});
+    lease::state sold;
+    sold.accept.ref = bought.accept, sold.what.tenant = "did:plc:alice", sold.why = "stopped by the tenant", sold.transaction = "0xchannel";
+    sold.from = channel_payment{"0xchannel", {}, 20'000, 40'000, 20'000, 20'000};
+    sold.at = lease::phase::refunding;
+    books bob, alice;
+    bob.take(fold("3aaa", sold, asset, begin));
+    CHECK(bob.sum(account::wallet) == 0);
+    sold = lease::evolve(std::move(sold), lease::settled_up{25'000});
+    bob.take(fold("3aaa", sold, asset, begin)), alice.take(fold("p", bought, asset, begin));
+    CHECK(alice.sum(account::wallet) == -25'000);
+    CHECK(alice.sum(account::promised) == 0);
+    CHECK(alice.sum(account::payable) == 0);
+    CHECK(bob.sum(account::wallet) == 25'000);
+    CHECK(bob.sum(account::revenue) + alice.sum(account::expense) == 0);
+    CHECK(bob.of_all() + alice.of_all() == 0);
+    CHECK(bob.find(kind::settled)->contract == alice.find(kind::settled)->contract);
+    bought.paid = 0;
+    books nothing;
+    nothing.take(fold("p", bought, asset, begin));
+    CHECK(nothing.sum(account::wallet) == 0);
+    CHECK(nothing.sum(account::promised) == 0);
+}
+
 TEST_CASE("what others are paid through this node moves nothing of ours") {
     auto s = payment::evolve({}, payment::intended{terms()});
     const auto f = fold("k", payment::evolve(s, payment::confirmed{"0xtx"}), "0xfacilitator", begin);

@@ -73,13 +73,21 @@ test::explorer<lease> world() {
             [&](const lease::watch& e) { out = {said(e, verdict::done, {false, ""}), said(e, verdict::done, {true, "lost"}), said(e, verdict::unknown)}; },
             [&](const lease::terminate& e) { out = {said(e, verdict::done, {now}), said(e, verdict::unknown)}; },
             [&](const lease::refund& e) { out = {said(e, verdict::done, {"0xback"}), said(e, verdict::failed), said(e, verdict::unknown)}; },
-            [&](const lease::publish_statement& e) { out = {said(e, verdict::done, {ref}), said(e, verdict::failed), said(e, verdict::unknown)}; });
+            [&](const lease::publish_statement& e) { out = {said(e, verdict::done, {ref}), said(e, verdict::failed), said(e, verdict::unknown)}; },
+            [&](const lease::draw& e) {
+                out = {said(e, verdict::done, {e.amount, {}}), said(e, verdict::done, {0, refusal{"too_much_unclaimed", "claim first"}}), said(e, verdict::unknown)};
+            },
+            [&](const lease::meter& e) {
+                out = {said(e, verdict::done, {e.amount, {}}), said(e, verdict::done, {40'000, {}}), said(e, verdict::done, {0, refusal{"not_taken", "dropped"}}), said(e, verdict::unknown)};
+            },
+            [&](const lease::settle_up& e) { out = {said(e, verdict::done, {e.amount}), said(e, verdict::done, {e.amount / 2}), said(e, verdict::unknown)}; });
         return out;
     };
     x.same = [](const lease::state& s) {
         auto t = s;
         t.due = {}, t.alarms = 0, t.pay_until = {}, t.launch_until = {}, t.started = t.started == instant{} ? instant{} : begin, t.ends = {}, t.ended = {};
         t.why.clear(), t.refused_payment.clear(), t.to_refund = t.to_refund > 0, t.refunded = t.refunded > 0;
+        if (t.from) t.from->metering = t.from->metering > t.from->metered, t.from->metered = t.from->metered > 0;
         return encode_described(t);
     };
     return x;
@@ -115,7 +123,7 @@ TEST_CASE("a lease runs no machine unpaid, keeps no money unearned, and ends no 
         if (const auto* o = std::get_if<lease::pay>(&s.command); o && !s.said.events.empty()) CHECK((o->payment == payment() || o->payment == payment(60'000, payer, "0x" + std::string(64, '1'))));
     };
     x.run();
-    CHECK(x.events_seen.size() == std::variant_size_v<lease::event>);
+    for (std::size_t i = 0; i < std::variant_size_v<lease::event> - 5; ++i) CHECK_MESSAGE(x.events_seen.count(i), "event " << i << " was never seen"); // the last five: from a channel, below
     MESSAGE(x.states << " states, " << x.steps << " steps");
 }
 
@@ -219,4 +227,180 @@ TEST_CASE("stopped half-way, half comes back, to the second") {
     t.now = t.s.started + 1800s;
     CHECK(code(t.give(lease::stop{"did:plc:alice", accept_cid, "enough"})) == "taken");
     CHECK(t.s.to_refund == 30'000);
+}
+
+// -- paid while it runs -------------------------------------------------------------------------------------------------------
+
+namespace {
+
+lease::terms streamed_terms() {
+    auto t = terms();
+    t.step = 1200, t.grace = 60; // twenty minutes are 20'000
+    return t;
+}
+const std::string channel_id = "0x" + std::string(64, 'c');
+lease::pay_from promise_of(amount much, const std::string& by = payer) { return {octets{"promise of " + std::to_string(much)}, channel_id, by, much}; }
+
+struct streamed_story : story {
+    void run(amount promised = 20'000) {
+        give(lease::consider{streamed_terms()});
+        give(outcome<lease::reserve>{{}, verdict::done, {{"h", "none", {}}}, {}});
+        give(outcome<lease::publish_bid>{{}, verdict::done, {bid_ref}, {}});
+        give(lease::take{accept()});
+        REQUIRE(code(give(promise_of(promised))) == "taken");
+        answer<lease::draw>({promised, {}});
+        give(outcome<lease::launch>{{}, verdict::done, {running(), {}}, {}});
+        give(outcome<lease::publish_receipt>{{}, verdict::done, {{"at://x/y/z", "bafy"}}, {}});
+        REQUIRE(s.at == lease::phase::active);
+    }
+    template <class Effect>
+    std::optional<Effect> wants() const {
+        for (const auto& f : lease::effects(s))
+            if (const auto* e = std::get_if<Effect>(&f)) return *e;
+        return std::nullopt;
+    }
+    template <class Effect>
+    void answer(typename Effect::answer found) {
+        const auto f = wants<Effect>();
+        REQUIRE(f);
+        give(outcome<Effect>{*f, verdict::done, std::move(found), {}});
+    }
+    void at(std::chrono::seconds since) {
+        now = s.started + since;
+        while (lease::deadline(s) && *lease::deadline(s) <= now) {
+            const auto before = *lease::deadline(s);
+            give(deadline_passed{});
+            if (lease::deadline(s) && *lease::deadline(s) <= before) break;
+        }
+    }
+    void over(std::optional<amount> charged = std::nullopt) {
+        give(outcome<lease::terminate>{{}, verdict::done, {now}, {}});
+        REQUIRE(s.at == lease::phase::refunding);
+        answer<lease::settle_up>({charged.value_or(wants<lease::settle_up>()->amount)});
+    }
+};
+
+} // namespace
+
+TEST_CASE("a lease that is paid from a channel charges what ran and what was promised, never more, and settles up before it is over") {
+    auto x = world();
+    const auto orders = x.orders;
+    x.orders = [orders](const lease::state&) {
+        std::vector<lease::command> all{lease::consider{streamed_terms()}, lease::take{accept()}, lease::pay{payment()}, lease::stop{"did:plc:alice", accept_cid, "tenant"}};
+        for (const auto& c : {promise_of(20'000), promise_of(19'999), promise_of(60'001), promise_of(20'000, "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC")}) all.emplace_back(c);
+        for (const amount much : {20'000, 40'000, 60'000}) all.emplace_back(lease::raise{channel_id, much});
+        all.emplace_back(lease::raise{"0x" + std::string(64, 'd'), 60'000});
+        return all;
+    };
+    std::size_t closed = 0;
+    x.judge = [&](const test::step<lease>& s) {
+        const auto& a = s.after;
+        if (const auto* c = std::get_if<lease::pay_from>(&s.command); c && !s.said.events.empty()) CHECK((*c).first == promise_of(20'000).first);
+        if (const auto* c = std::get_if<lease::raise>(&s.command); c && c->channel != channel_id) CHECK(s.said.events.empty());
+        if (const auto* o = std::get_if<outcome<lease::draw>>(&s.command); o && o->said == verdict::done && o->found.refused && s.before.at == lease::phase::collecting) CHECK(a.transaction.empty());
+        if (!a.from) return;
+        CHECK(a.payment.empty()); // one way or the other
+        CHECK(a.from->metered <= a.from->promised);
+        CHECK(a.from->metering <= a.from->promised);
+        for (const auto& f : lease::effects(a))
+            match(f,
+                [&](const lease::launch&) { CHECK(!a.transaction.empty()); },
+                [&](const lease::settle&) { CHECK(false); },
+                [&](const lease::refund&) { CHECK(false); },
+                [&](const lease::meter& e) { CHECK(e.amount <= price{60'000, 3600s}.of(std::chrono::ceil<std::chrono::seconds>(s.now - a.started))); },
+                [&](const lease::settle_up& e) {
+                    CHECK(e.amount <= a.from->promised);
+                    CHECK(e.amount >= a.from->metered);
+                    CHECK(e.amount == (a.started == instant{} ? 0 : std::min(a.from->promised, price{60'000, 3600s}.of(std::chrono::ceil<std::chrono::seconds>(a.ended - a.started)))));
+                },
+                [&](const lease::publish_statement& e) {
+                    CHECK(e.statement.paid == std::to_string(a.from->metered)); // what the channel's keeper says was charged
+                    CHECK(e.statement.refunded == "0");
+                },
+                [](const auto&) {});
+        if (a.at == lease::phase::closed && s.before.at != a.at) {
+            ++closed;
+            CHECK(s.before.at == lease::phase::stating);
+        }
+        // Nothing is served for long that nobody promised.
+        if (a.at == lease::phase::active && s.now > a.started) CHECK(s.now <= lease::paid_until(a) + 60s + 1200s);
+    };
+    x.run();
+    CHECK(closed > 0);
+    for (std::size_t i = std::variant_size_v<lease::event> - 5; i < std::variant_size_v<lease::event>; ++i) CHECK_MESSAGE(x.events_seen.count(i), "event " << i << " was never seen");
+    MESSAGE(x.states << " states, " << x.steps << " steps");
+}
+
+TEST_CASE("stopped at any second, a streamed lease costs the seconds that it ran") {
+    for (const auto ran : {0s, 1s, 599s, 600s, 1199s, 1200s}) {
+        CAPTURE(ran.count());
+        streamed_story t;
+        t.run();
+        t.at(ran);
+        CHECK(code(t.give(lease::stop{"did:plc:alice", accept_cid, "enough"})) == "taken");
+        t.over();
+        CHECK(t.s.from->metered == price{60'000, 3600s}.of(ran));
+    }
+}
+
+TEST_CASE("when nothing more is promised a lease goes on for its grace, and charges what was promised") {
+    streamed_story t;
+    t.run();
+    t.at(1259s);
+    CHECK(t.s.at == lease::phase::active);
+    t.at(1260s);
+    CHECK(t.s.at == lease::phase::ending);
+    CHECK(t.s.why == "what was promised for it is used up");
+    t.over();
+    CHECK(t.s.from->metered == 20'000);
+}
+
+TEST_CASE("what is promised in time keeps it running to its end; the keeper's word of it will do") {
+    streamed_story t;
+    t.run();
+    CHECK(code(t.give(lease::raise{channel_id, 40'000})) == "taken");
+    t.at(1200s);
+    CHECK(t.wants<lease::meter>()->amount == 20'000);
+    t.answer<lease::meter>({60'000, {}}); // a voucher that the lease was not told of
+    CHECK(t.s.from->promised == 60'000);
+    t.at(3599s);
+    CHECK(t.s.at == lease::phase::active);
+    t.at(3600s);
+    CHECK(t.s.why == "the lease ended");
+    CHECK(code(t.give(lease::raise{channel_id, 60'000})) == "contract_over");
+    t.over();
+    CHECK(t.s.from->metered == 60'000);
+}
+
+TEST_CASE("a channel that serves a lease no more ends it; what was metered before is what it came to") {
+    streamed_story t;
+    t.run();
+    t.at(1200s);
+    const auto asked = t.wants<lease::meter>();
+    REQUIRE(asked);
+    t.give(outcome<lease::meter>{*asked, verdict::done, {0, refusal{"not_taken", "it was dropped"}}, {}});
+    CHECK(t.s.at == lease::phase::ending);
+    t.over(5'000);
+    CHECK(t.s.from->metered == 5'000);
+}
+
+TEST_CASE("a contract is paid in one way: by an authorisation, or from a channel") {
+    streamed_story t;
+    t.give(lease::consider{streamed_terms()});
+    t.give(outcome<lease::reserve>{{}, verdict::done, {{"h", "none", {}}}, {}}), t.give(outcome<lease::publish_bid>{{}, verdict::done, {bid_ref}, {}});
+    CHECK(code(t.give(promise_of(20'000))) == "not_accepted");
+    t.give(lease::take{accept()});
+    CHECK(code(t.give(promise_of(19'999))) == "wrong_amount");
+    CHECK(code(t.give(promise_of(20'000, "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"))) == "wrong_payer");
+    CHECK(code(t.give(promise_of(20'000))) == "taken");
+    CHECK(code(t.give(promise_of(20'000))) == "taken"); // said twice
+    CHECK(code(t.give(promise_of(30'000))) == "payment_under_way");
+    CHECK(code(t.give(lease::pay{payment()})) == "payment_under_way");
+    t.answer<lease::draw>({0, refusal{"too_much_unclaimed", "claim first"}});
+    CHECK(t.s.at == lease::phase::taken); // nothing moved: he may try again, in any way
+    CHECK(code(t.give(lease::pay{payment()})) == "taken");
+    CHECK(code(t.give(promise_of(20'000))) == "payment_under_way");
+    story never;
+    never.open(), never.give(lease::take{accept()});
+    CHECK(code(never.give(promise_of(60'000))) == "no_channels"); // its bid had no step
 }
