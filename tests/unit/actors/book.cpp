@@ -211,7 +211,7 @@ TEST_CASE("of a contract that was paid while it ran both sides enter what was cl
     bought = purchase::evolve(std::move(bought), purchase::emptied{25'000});
     lease::state sold;
     sold.accept.ref = bought.accept, sold.what.tenant = "did:plc:alice", sold.why = "stopped by the tenant", sold.transaction = "0xchannel";
-    sold.from = channel_payment{"0xchannel", {}, 20'000, 40'000, 20'000, 20'000};
+    sold.from = channel_payment{"0xchannel", {}, 20'000, 40'000, 20'000, 20'000, true, {}};
     sold.at = lease::phase::refunding;
     books bob, alice;
     bob.take(fold("3aaa", sold, asset, begin));
