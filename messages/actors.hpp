@@ -412,8 +412,9 @@ struct channel_offer { // what a 402 answer says of the scheme batch-settlement
     value extra;
     std::int64_t chain = 0;          // what vouchers and deposits are signed for:
     std::string contract, collector; // evm::channel::place
+    std::int64_t most_unclaimed = 0; // of one channel
 };
-BOOST_DESCRIBE_STRUCT(channel_offer, (), (network, asset, pay_to, extra, chain, contract, collector))
+BOOST_DESCRIBE_STRUCT(channel_offer, (), (network, asset, pay_to, extra, chain, contract, collector, most_unclaimed))
 
 using channels_actor = typed_actor<
     // Brings a payer's deposit into his channel with this node.

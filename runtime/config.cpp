@@ -182,7 +182,7 @@ struct reader {
         };
         const auto seconds = [&](const char* key, std::int64_t least, std::int64_t most, std::chrono::seconds& into) { into = std::chrono::seconds{t.number(key, least, most).value_or(into.count())}; };
         t.flag("take", r.take), t.flag("pay", r.pay);
-        seconds("step", 1, 86'400, r.step), seconds("grace", 0, 86'400, r.grace);
+        seconds("step", 5, 86'400, r.step), seconds("grace", 10, 86'400, r.grace);
         seconds("withdraw_delay", evm::channel::shortest_delay, evm::channel::longest_delay, r.withdraw_delay);
         seconds("longest_withdrawal", evm::channel::shortest_delay, evm::channel::longest_delay, r.longest_withdrawal);
         sum("claim_at", r.claim_at), sum("most_unclaimed", r.most_unclaimed), sum("most_of_payer", r.most_of_payer), sum("most_in_all", r.most_in_all);

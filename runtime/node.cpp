@@ -304,7 +304,7 @@ private:
         if ((has("payments") || c_.channels.pay) && r.facilitator.empty()) // a payer withdraws from channels himself
             for (std::int64_t i = 0; i < r.signers; ++i) keys.push_back(keys_->settling(static_cast<std::size_t>(i)));
         evm_rail_ = std::make_unique<evm_rail>(*sys_, std::move(o), *log_, evm::make_quorum(std::move(nodes), std::move(q)), std::move(keys));
-        if (c_.channels.take || c_.channels.pay) {
+        if (r.facilitator.empty()) {
             evm_channels_options ch;
             ch.place.chain = number;
             if (!c_.channels.contract.empty()) ch.place.contract = c_.channels.contract;
@@ -389,7 +389,8 @@ private:
             o.pay_to = keys_->wallet_address(), o.now = now_, o.trouble = trouble(), o.books = books_;
             payments_ = host("payments", spawn_payments(sys, std::move(o), *log_, *rail_, *payment_world_));
         }
-        if (has("payments") && c_.channels.take) start_channels();
+        if (has("payments") && channel_rail_ && (c_.channels.take || begun(channel::kind))) start_channels();
+        else if (c_.channels.take && has("payments")) throw std::runtime_error("[channels] need a [ledger], a [wallet] or a [rail] that has them");
         if (has("launcher")) start_launcher();
         if (has("fleet"))
             fleet_ = host("fleet", spawn_fleet(sys, {[this] {
@@ -403,8 +404,13 @@ private:
         if ((has("requester") && c_.seek) || c_.registry) need_identity("requester"), start_finder();
         if (has("requester")) need_identity("requester"), start_requester();
     }
+    // Whether anything of that kind is open: what was begun is ended, whatever the configuration says by now.
+    bool begun(std::string_view kind) const {
+        bool any = false;
+        log_->open_streams(kind, [&](const std::string&, const history&) { any = true; });
+        return any;
+    }
     void start_channels() {
-        if (!channel_rail_) throw std::runtime_error("[channels] need a [ledger], a [wallet] or a [rail] that has them");
         const auto& r = c_.channels;
         channels_options o;
         o.pay_to = keys_->wallet_address(), o.authorizer = keys_->wallet_address(), o.withdraw_delay = r.withdraw_delay.count(), o.now = now_, o.trouble = trouble();
@@ -440,8 +446,8 @@ private:
         o.did = self_.document.did, o.door = c_.public_url, o.cost = c_.cost, o.currency = c_.currency, o.frequency = c_.frequency, o.slice = c_.slice;
         o.bid_life = c_.bid_life, o.wif = workload_terms(), o.actx = account(), o.location = c_.location, o.tier = c_.tier, o.rules = c_.bidder_rules, o.now = now_, o.trouble = trouble(), o.books = books_;
         o.calls = calls();
-        bidder_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<payments_actor>("payments", c_.owner), role<fleet_actor>("fleet", c_.owner), c_.channels.take ? role<channels_actor>("channels", c_.owner) : channels_actor{}};
-        o.step = c_.channels.step, o.grace = c_.channels.grace;
+        bidder_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<payments_actor>("payments", c_.owner), role<fleet_actor>("fleet", c_.owner), has("payments") ? channels_ : c_.channels.take ? role<channels_actor>("channels", c_.owner) : channels_actor{}};
+        o.streams = c_.channels.take, o.step = c_.channels.step, o.grace = c_.channels.grace;
         if (!has("policy")) r.policy = policy_actor{}; // a provider without an engine of its own bids for everyone
         lease_world_ = std::make_unique<lease_world>(*sys_, o, r);
         bidder_ = host("bidder", spawn_bidder(*sys_, std::move(o), std::move(r), *log_, *network_, *lease_world_));
@@ -463,7 +469,8 @@ private:
         o.did = self_.document.did, o.door = c_.public_url, o.speaks = c_.speaks, o.relay = c_.relay, o.now = now_, o.trouble = trouble(), o.calls = calls(), o.books = books_;
         o.past = std::make_shared<past_dealings>(*log_), o.spending = spending_;
         if (hosted_) o.writes_at = c_.public_url;
-        if (c_.channels.pay) o.channels = channel_rail_, o.longest_withdrawal = c_.channels.longest_withdrawal;
+        o.channels = channel_rail_, o.streams = c_.channels.pay, o.longest_withdrawal = c_.channels.longest_withdrawal; // what was begun goes on, whatever is said now
+        if (evm_channels_ && (c_.channels.pay || begun(purchase::kind))) o.authorizer = std::make_shared<const crypto::secret>(keys_->settling(0));
         requester_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<broker_actor>("broker", ""), c_.seek ? offerings_ : offerings_actor{}};
         purchase_world_ = std::make_unique<purchase_world>(*sys_, o, r, *network_, http::fetcher_of(*web_), *rail_, *keys_);
         requester_ = host("requester", spawn_requester(*sys_, std::move(o), std::move(r), *log_, *network_, *keys_, *purchase_world_));

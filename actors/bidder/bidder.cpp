@@ -370,7 +370,7 @@ private:
             need.error = why.code == "payment_required" ? why.text : why.code;
             need.resource = {w.asked.resource, "Compute contract " + s.accept.ref.uri, "application/json"};
             need.accepts.push_back(offer(s, *rail_));
-            if (auto streamed = by_channel(s)) {
+            if (auto streamed = options_.streams || s.from ? by_channel(s) : std::nullopt) {
                 if (w.stands) set_right(*streamed, *w.stands, delay_of(*streamed));
                 need.accepts.push_back(std::move(*streamed));
             }
@@ -463,7 +463,8 @@ private:
     // -- from a channel ------------------------------------------------------------------------------------------------------
     // x402's scheme batch-settlement: its amount is a step's price, and every voucher promises that much at least.
     std::optional<x402::requirements> by_channel(const lease::state& s) const {
-        if (!channels_ || s.what.step == 0) return std::nullopt;
+        // A step that is charged, one that is promised and one that comes have to fit into what may be unclaimed.
+        if (!channels_ || s.what.step == 0 || lease::least_promise(s.what) > channels_->most_unclaimed / 3) return std::nullopt;
         auto r = requirements_of(*channels_, lease::least_promise(s.what));
         auto* extra = r.extra ? r.extra->as<value::map>() : nullptr;
         if (!extra) return std::nullopt;
@@ -479,6 +480,7 @@ private:
         std::string channel, payer;
         octets payload, voucher;
         std::int64_t total = 0;
+        bool deposits = false; // signed by the payer himself
     };
     result<promised> read_promise(const std::string& header, const x402::requirements& offered) const {
         namespace ch = evm::channel;
@@ -488,18 +490,18 @@ private:
         const auto payload = ch::payload_of(paid->payload);
         if (!payload) return payload.error();
         const auto place = place_of(*channels_);
-        const auto of = [&](const ch::config& config, const ch::voucher& v) -> result<promised> {
+        const auto of = [&](const ch::config& config, const ch::voucher& v, bool deposits) -> result<promised> {
             if (const auto good = ch::check_config(place, config, v.channelId, offered); !good) return good.error();
             if (const auto good = ch::check_voucher(place, config, v); !good) return good.error();
             const auto total = from_decimal(v.maxClaimableAmount, 0);
             if (!total) return total.error();
-            return promised{lower(v.channelId), config.payer, octets{encode_dag_cbor(paid->payload)}, octets{encode_described(v)}, *total};
+            return promised{lower(v.channelId), config.payer, octets{encode_dag_cbor(paid->payload)}, octets{encode_described(v)}, *total, deposits};
         };
-        if (const auto* v = std::get_if<ch::voucher_payload>(&*payload)) return of(v->channelConfig, v->voucher);
+        if (const auto* v = std::get_if<ch::voucher_payload>(&*payload)) return of(v->channelConfig, v->voucher, false);
         const auto* d = std::get_if<ch::deposit_payload>(&*payload);
         if (!d) return refusal{"invalid_batch_settlement_evm_payload_type", "a contract is paid by a deposit or a voucher"};
         if (const auto good = ch::check_deposit(place, *d, offered, options_.now()); !good) return good.error();
-        return of(d->channelConfig, d->voucher);
+        return of(d->channelConfig, d->voucher, true);
     }
     // What a voucher adds to what was promised in its channel before; `then` has how that stands.
     void weigh(const std::string& key, const lease::state& s, visit v, promised p, std::function<void(visit, promised, std::int64_t)> then) {
@@ -515,11 +517,13 @@ private:
                 [v](const caf::error&) mutable { v.promise.deliver(answer_of(503, refusal{"not_now", "the keeper of channels cannot be reached"})); });
     }
     void pay_from_channel(const std::string& key, const lease::state& s, visit v) {
-        const auto offered = by_channel(s);
+        const auto offered = options_.streams ? by_channel(s) : std::nullopt;
         if (!offered) return unpaid(s, std::move(v), {"no_channels", "this contract is not paid from a channel"});
         auto p = read_promise(*v.asked.payment, *offered);
         if (!p) return unpaid(s, std::move(v), p.error());
         weigh(key, s, std::move(v), std::move(*p), [this, key, s](visit w, promised said, std::int64_t adds) {
+            // Anybody may sign vouchers of a channel that nobody filled: what cannot be paid with does not keep the one who can pay out.
+            if (!said.deposits && (w.stands->phase != "open" || w.stands->balance < said.total)) return unpaid(s, std::move(w), {"invalid_batch_settlement_evm_channel_not_found", "the channel has less than that"});
             if (adds <= 0) return unpaid(s, std::move(w), {"invalid_batch_settlement_evm_cumulative_amount_mismatch", "a voucher is for what was charged and this request, to the unit"});
             take_payment(key, s, std::move(w), lease::pay_from{said.payload, said.channel, said.payer, adds});
         });
@@ -554,7 +558,7 @@ private:
         request(*self_, all_->shard(key), 20s, order<lease>{key, lease::raise{s.from->channel, promised_in_all}})
             .then(
                 [this, key, s, v, promised_in_all](const answer& a) mutable {
-                    if (a.refused) return v.promise.deliver(answer_of(a.refused->code == "contract_over" ? 410 : 409, *a.refused)), void();
+                    if (a.refused) return v.promise.deliver(answer_of(a.refused->code == "contract_over" ? 410 : a.refused->code == "not_now" ? 503 : 409, *a.refused)), void();
                     value::map body;
                     body["status"] = "promised", body["promised"] = to_decimal(promised_in_all);
                     auto said = answer_of(200, std::move(body));

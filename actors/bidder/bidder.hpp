@@ -31,6 +31,7 @@ struct bidder_options {
     // Where contracts may be paid from channels, while they run: so often they are metered, and so much is promised at least; how long one goes on when
     // nothing more is promised. Its promises are taken by `bidder_roles::channels`.
     std::chrono::seconds step{60}, grace{30};
+    bool streams = true; // else only what was begun so goes on
 };
 
 struct bidder_roles {
@@ -66,6 +67,7 @@ public:
     void perform(const lease::draw&, reply_to<lease::draw>) override;
     void perform(const lease::meter&, reply_to<lease::meter>) override;
     void perform(const lease::settle_up&, reply_to<lease::settle_up>) override;
+    void perform(const lease::return_rest&, reply_to<lease::return_rest>) override;
 
 private:
     void take(const lease::draw&, const octets& voucher, bool filled, reply_to<lease::draw>);

@@ -88,7 +88,7 @@ struct rules {
         if (!crypto::same_address(c.payer, s.accept.payer)) return refusal{"wrong_payer", "the accept names another payer"};
         if (c.amount < lease::least_promise(s.what) || c.amount > s.what.for_slice)
             return refusal{"wrong_amount", "a promise is for " + to_decimal(lease::least_promise(s.what)) + " at least, and " + to_decimal(s.what.for_slice) + " at most"};
-        return lease::drawing{{c.channel, c.first, c.amount, 0, 0, 0}, now + alarm_every};
+        return lease::drawing{{c.channel, c.first, c.amount, 0, 0, 0, false, {}}, now + alarm_every};
     }
     verdicts operator()(const lease::raise& c) const {
         if (!s.from || s.transaction.empty() || s.from->channel != c.channel) return refusal{"not_drawn", "this contract is not paid from that channel"};
@@ -182,7 +182,11 @@ struct rules {
         return lease::metered{std::max(o.of.amount, s.from->metered), promised, look_again(promised)};
     }
     verdicts operator()(const outcome<lease::settle_up>& o) const {
-        if (s.at != phase::refunding || !s.from || o.said != verdict::done) return {};
+        if (s.at != phase::refunding || !s.from || s.from->over || o.said != verdict::done) return {};
+        return lease::charged{std::clamp<amount>(o.found.charged, 0, s.from->promised)};
+    }
+    verdicts operator()(const outcome<lease::return_rest>& o) const {
+        if (s.at != phase::refunding || !s.from || !s.from->over || o.said != verdict::done) return {};
         return lease::settled_up{std::clamp<amount>(o.found.charged, 0, s.from->promised)};
     }
     verdicts operator()(const outcome<lease::launch>& o) const {
@@ -193,7 +197,7 @@ struct rules {
     }
     verdicts operator()(const outcome<lease::publish_receipt>& o) const {
         if (s.at != phase::receipting || o.said != verdict::done) return {};
-        return lease::receipted{o.found.ref};
+        return lease::receipted{o.found.ref, now};
     }
     verdicts operator()(const outcome<lease::watch>& o) const {
         if (planted(defect::silence_is_loss) && s.at == phase::active && o.said == verdict::unknown) return end("the machine was lost: no answer");
@@ -224,11 +228,11 @@ private:
         if (s.started == instant{}) return s.due;
         auto with = s;
         with.from->promised = promised;
-        const instant over = lease::paid_until(with) + std::chrono::seconds{s.what.grace}, next = now + std::chrono::seconds{s.what.step};
+        const instant over = s.at == phase::receipting ? s.ends : std::max(lease::paid_until(with), s.from->told) + std::chrono::seconds{s.what.grace}, next = now + std::chrono::seconds{s.what.step};
         return std::max(now, std::min({over, next, s.ends}));
     }
     verdicts meter_on() const {
-        if (now >= lease::paid_until(s) + std::chrono::seconds{s.what.grace}) return end("what was promised for it is used up");
+        if (s.at == phase::active && now >= std::max(lease::paid_until(s), s.from->told) + std::chrono::seconds{s.what.grace}) return end("what was promised for it is used up");
         return lease::metering{s.from->promised - lease::owed_back(s, now), look_again(s.from->promised)};
     }
 };
@@ -313,6 +317,7 @@ lease::state lease::evolve(state s, const event& e) {
         [&](const receipted& x) {
             s.at = phase::active, s.receipt = x.ref;
             if (!s.from) s.due = s.ends;
+            else s.from->told = x.at;
             for (auto* told : {&s.machine.address, &s.machine.host_key, &s.machine.tag, &s.machine.why, &s.accept.ssh_key, &s.accept.seal_to}) let_go(*told);
             let_go(s.accept.record);
         },
@@ -328,6 +333,7 @@ lease::state lease::evolve(state s, const event& e) {
         [&](const raised& x) { s.from->promised = x.promised, s.due = x.due; },
         [&](const metering& x) { s.from->metering = std::max<amount>(s.from->metering, x.amount), s.due = x.due; },
         [&](const metered& x) { s.from->metered = x.amount, s.from->promised = x.promised, s.due = x.due; },
+        [&](const charged& x) { s.from->over = true, s.from->metered = x.amount; },
         [&](const settled_up& x) { s.at = phase::stating, s.from->metered = x.charged; });
     return s;
 }
@@ -353,6 +359,7 @@ std::vector<lease::effect> lease::effects(const state& s) {
     }
     case phase::ending: return {terminate{{tag_of(t), s.host, s.why}}};
     case phase::refunding:
+        if (s.from && s.from->over) return {return_rest{t.key, s.from->channel, s.from->metered}};
         if (s.from) return {settle_up{t.key, s.from->channel, s.from->promised - s.to_refund}};
         return {refund{s.payment_key, s.to_refund, s.why}};
     case phase::stating: return {publish_statement{t.key, statement_of(s), t.answer_to}};

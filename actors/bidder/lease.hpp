@@ -26,8 +26,10 @@ struct channel_payment {
     amount promised = 0;  // in all
     amount metering = 0;  // to be charged by now
     amount metered = 0;   // and charged
+    bool over = false;    // charged for good
+    instant told;         // when the receipt was out: before that its payer could promise nothing more
 };
-BOOST_DESCRIBE_STRUCT(channel_payment, (), (channel, first, begun_with, promised, metering, metered))
+BOOST_DESCRIBE_STRUCT(channel_payment, (), (channel, first, begun_with, promised, metering, metered, over, told))
 
 struct lease {
     static constexpr std::string_view kind = "lease";
@@ -141,12 +143,19 @@ struct lease {
         static constexpr std::chrono::milliseconds again_at_most{10'000};
         std::string id() const { return "meter/" + key + '/' + std::to_string(amount); }
     };
-    struct settle_up { // so much in all, and what is left of the channel goes back
+    struct settle_up { // so much in all, and it is over
         std::string key, channel;
         std::int64_t amount = 0;
-        struct answer { std::int64_t charged = 0; }; // less where a withdrawal or a lost keeper came before
-        static constexpr std::chrono::milliseconds answer_within{60'000}, again_at_most{10'000};
+        struct answer { std::int64_t charged = 0; }; // less where it was ended there before
+        static constexpr std::chrono::milliseconds again_at_most{10'000};
         std::string id() const { return "settle_up/" + key; }
+    };
+    struct return_rest { // what is left of the channel goes back, when what was charged is claimed
+        std::string key, channel;
+        std::int64_t charged = 0;
+        struct answer { std::int64_t charged = 0; }; // less where its payer had it before it was claimed
+        static constexpr std::chrono::milliseconds answer_within{60'000}, again_at_most{10'000};
+        std::string id() const { return "rest/" + key; }
     };
     struct launch { // done when it runs
         machine_start what;
@@ -194,7 +203,7 @@ struct lease {
         struct answer { strong_ref ref; };
         std::string id() const { return "statement/" + key; }
     };
-    using effect = std::variant<reserve, publish_bid, tell_bid, settle, launch, publish_receipt, watch, terminate, refund, publish_statement, draw, meter, settle_up>;
+    using effect = std::variant<reserve, publish_bid, tell_bid, settle, launch, publish_receipt, watch, terminate, refund, publish_statement, draw, meter, settle_up, return_rest>;
 
     // -- commands ------------------------------------------------------------------------------------------------------
     struct consider { terms what; };
@@ -207,7 +216,7 @@ struct lease {
     struct raise { std::string channel; std::int64_t promised = 0; }; // the keeper of channels has promises for so much in all
     struct stop { std::string by, accept_cid, why; }; // by: DID; "" is the operator
     using command = std::variant<consider, take, outbid, pay, pay_from, raise, stop, deadline_passed, outcome<reserve>, outcome<publish_bid>, outcome<tell_bid>, outcome<settle>, outcome<launch>,
-                                 outcome<publish_receipt>, outcome<watch>, outcome<terminate>, outcome<refund>, outcome<publish_statement>, outcome<draw>, outcome<meter>, outcome<settle_up>>;
+                                 outcome<publish_receipt>, outcome<watch>, outcome<terminate>, outcome<refund>, outcome<publish_statement>, outcome<draw>, outcome<meter>, outcome<settle_up>, outcome<return_rest>>;
 
     // -- facts ---------------------------------------------------------------------------------------------------------
     struct considered { static constexpr auto type = "considered"; terms what; instant due; };
@@ -219,7 +228,7 @@ struct lease {
     struct paid { static constexpr auto type = "paid"; std::string key, transaction; instant launch_until, due; };
     struct stop_noted { static constexpr auto type = "stop_noted"; std::string why; };
     struct started { static constexpr auto type = "started"; machine_view machine; instant at, ends; };
-    struct receipted { static constexpr auto type = "receipted"; strong_ref ref; };
+    struct receipted { static constexpr auto type = "receipted"; strong_ref ref; instant at; };
     struct ending { static constexpr auto type = "ending"; std::string why; instant at; std::int64_t to_refund = 0; instant due; };
     struct gone { static constexpr auto type = "gone"; instant as_of; bool last = false; instant due; }; // last: nothing is owed, nothing to state
     struct refunded { static constexpr auto type = "refunded"; std::string transaction; };
@@ -230,9 +239,10 @@ struct lease {
     struct raised { static constexpr auto type = "raised"; std::int64_t promised = 0; instant due; };
     struct metering { static constexpr auto type = "metering"; std::int64_t amount = 0; instant due; };
     struct metered { static constexpr auto type = "metered"; std::int64_t amount = 0, promised = 0; instant due; };
+    struct charged { static constexpr auto type = "charged"; std::int64_t amount = 0; }; // the channel serves this no more
     struct settled_up { static constexpr auto type = "settled_up"; std::int64_t charged = 0; };
     using event = std::variant<considered, reserved, bid, taken, payment_taken, payment_refused, paid, stop_noted, started, receipted, ending, gone, refunded,
-                               stated, overdue, told, drawing, raised, metering, metered, settled_up>;
+                               stated, overdue, told, drawing, raised, metering, metered, charged, settled_up>;
 
     static decision<event> decide(const state&, const command&, instant now);
     static state evolve(state, const event&);
@@ -263,7 +273,7 @@ BOOST_DESCRIBE_STRUCT(lease::payment_refused, (), (code, why))
 BOOST_DESCRIBE_STRUCT(lease::paid, (), (key, transaction, launch_until, due))
 BOOST_DESCRIBE_STRUCT(lease::stop_noted, (), (why))
 BOOST_DESCRIBE_STRUCT(lease::started, (), (machine, at, ends))
-BOOST_DESCRIBE_STRUCT(lease::receipted, (), (ref))
+BOOST_DESCRIBE_STRUCT(lease::receipted, (), (ref, at))
 BOOST_DESCRIBE_STRUCT(lease::ending, (), (why, at, to_refund, due))
 BOOST_DESCRIBE_STRUCT(lease::gone, (), (as_of, last, due))
 BOOST_DESCRIBE_STRUCT(lease::refunded, (), (transaction))
@@ -274,6 +284,7 @@ BOOST_DESCRIBE_STRUCT(lease::drawing, (), (from, due))
 BOOST_DESCRIBE_STRUCT(lease::raised, (), (promised, due))
 BOOST_DESCRIBE_STRUCT(lease::metering, (), (amount, due))
 BOOST_DESCRIBE_STRUCT(lease::metered, (), (amount, promised, due))
+BOOST_DESCRIBE_STRUCT(lease::charged, (), (amount))
 BOOST_DESCRIBE_STRUCT(lease::settled_up, (), (charged))
 
 } // namespace souk

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 using phase = channel::phase;
 
 constexpr auto serving_time = 10min; // a request that was neither served nor dropped by then was not served
-constexpr auto asleep = 24h;         // a closed one is looked at so seldom
+constexpr auto asleep = 30 * 24h;    // a closed one is looked at so seldom: nothing is served on it
 
 refusal invalid(const char* what, const char* text) { return {std::string("invalid_batch_settlement_evm_") + what, text}; }
 
@@ -173,6 +173,7 @@ channel::state channel::evolve(state s, const event& e) {
         },
         [&](const filled& x) {
             believe(s, x.chain);
+            if (s.in) s.filled_by = s.in->what.authorization.erc3009Authorization.salt;
             s.in.reset(), s.at = phase::open, s.looking = false, s.look_at = x.look_at;
         },
         [&](const not_filled&) {

@@ -51,6 +51,7 @@ struct channel {
         phase at = phase::none;
         terms what;
         std::optional<filling> in;
+        std::string filled_by; // the salt of the last deposit that came in
         books chain;
         std::int64_t promised = 0; // by the newest voucher, in all
         evm::channel::voucher newest;
@@ -138,7 +139,7 @@ struct channel {
 
 BOOST_DESCRIBE_ENUM(channel::phase, none, opening, open, closing, closed)
 BOOST_DESCRIBE_STRUCT(channel::state, (),
-                      (at, what, in, chain, promised, newest, charged, last_id, last, serving, claiming, forfeited, back, looking, look_at))
+                      (at, what, in, filled_by, chain, promised, newest, charged, last_id, last, serving, claiming, forfeited, back, looking, look_at))
 BOOST_DESCRIBE_STRUCT(channel::fill_intended, (), (what, in))
 BOOST_DESCRIBE_STRUCT(channel::filled, (), (chain, look_at))
 BOOST_DESCRIBE_STRUCT(channel::not_filled, (), ())

@@ -102,7 +102,8 @@ struct channels_state {
                 return v;
             },
             [this](const channel_offer_query&) -> caf::result<channel_offer> { 
-                return channel_offer{offered_.network, offered_.asset, offered_.payTo, *offered_.extra, static_cast<std::int64_t>(place_.chain), place_.contract, place_.collector};
+                return channel_offer{offered_.network, offered_.asset, offered_.payTo, *offered_.extra, static_cast<std::int64_t>(place_.chain), place_.contract, place_.collector,
+                                     options_.most_unclaimed};
             },
             [](const turn& t) { t.run(); },
             [this](channel_changed& c) {
@@ -141,10 +142,13 @@ private:
         const auto d = decode_described<ch::deposit_payload>(q.deposit.data);
         if (!d) return no({}, d.error());
         if (!loaded_) return no({}, {"not_now", "this node is starting"});
-        if (const auto good = ch::check_deposit(place_, *d, offered_, options_.now()); !good) return no(lower(d->voucher.channelId), good.error());
         const auto key = lower(d->voucher.channelId);
         const auto* has = find(key);
-        if (!has && known_.size() >= options_.most_channels) return no(key, {"not_now", "this node has as many channels as it keeps"});
+        // Brought again it is what it was the first time, however late.
+        const bool under_way = has && has->in && has->in->what == d->deposit;
+        if (has && !has->in && has->at == channel::phase::open && has->filled_by == d->deposit.authorization.erc3009Authorization.salt && has->what.config == d->channelConfig) return said(key, came::yes, std::nullopt);
+        if (const auto good = ch::check_deposit(place_, *d, offered_, options_.now()); !good && !under_way) return no(key, good.error());
+        if (!has && open_ >= static_cast<std::int64_t>(options_.most_channels)) return no(key, {"not_now", "this node has as many channels as it keeps"});
         channel::filling f{d->deposit, units(d->deposit.amount), {}};
         f.valid_before = instant{std::chrono::seconds{std::min<std::int64_t>(units(d->deposit.authorization.erc3009Authorization.validBefore), 253'402'300'799)}};
         return wait_for(key, wait::fill, channel::fund{{d->channelConfig, options_.most_unclaimed, options_.claim_at}, std::move(f)});
@@ -169,6 +173,9 @@ private:
         // Counted from now on: two that are under way do not share the same room.
         const auto mine = ++last_number_;
         if (!again && q.amount > 0) reserved_.emplace(mine, std::pair{lower(s->what.config.payer), q.amount});
+        // What is open of it is in the way: it is claimed, and the payer asks again.
+        const bool full = !again && q.amount > s->what.most_unclaimed - channel::at_risk(*s);
+        if (full) claim_what_is_open(lower(s->what.config.payer));
         return order_of(key, channel::take{q.id, *v, units(v->maxClaimableAmount), q.amount, std::clamp<std::int64_t>(q.within, 0, longest_served)}, [this, mine] { reserved_.erase(mine); });
     }
     caf::result<channel_said> close(const close_channel& q) {
@@ -240,6 +247,7 @@ private:
     }
     void count(const channel::state& s, amount sign) {
         if (s.what.config.payer.empty()) return;
+        if (s.at != channel::phase::closed) open_ += sign > 0 ? 1 : -1;
         const auto payer = lower(s.what.config.payer);
         const auto at = risks_.try_emplace(payer, 0).first;
         const auto much = sign * std::max<amount>(channel::at_risk(s), 0);
@@ -270,6 +278,7 @@ private:
     std::map<std::uint64_t, std::pair<std::string, amount>> reserved_; // by payers, for vouchers that are being journalled
     std::multimap<std::string, waiter> waiting_;
     std::uint64_t last_number_ = 0;
+    std::int64_t open_ = 0;
 };
 
 template <class Effect>

@@ -14,7 +14,7 @@ struct channels_options {
     amount most_unclaimed = 1'000'000, claim_at = 500'000; // of one channel
     amount most_of_payer = 2'000'000;                      // of all channels of one payer
     amount most_in_all = 20'000'000;
-    std::size_t most_channels = 10'000; // they are kept for good: a name goes on
+    std::size_t most_channels = 10'000; // that are not closed
     std::function<instant()> now;
     std::size_t shards = 2;
     std::chrono::milliseconds answer_within{20'000}; // a caller hears "unknown" then, and asks again

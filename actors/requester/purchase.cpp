@@ -45,7 +45,10 @@ struct rules {
         if (s.at != phase::none) {
             auto since = c.what; // what is kept of it
             let_go_of_document(since.request);
-            if (c.what == s.what || since == s.what) return {};
+            since.stream = s.what.stream;
+            auto again = c.what;
+            again.stream = s.what.stream; // as this node is configured by now
+            if (again == s.what || since == s.what) return {};
             return refusal{"purchase_conflict", "this id already stands for another purchase"};
         }
         if (c.what.window_ms < 0 || c.what.window_ms > 24 * 3'600'000) return refusal{"bad_window", "bids are gathered for up to a day"};
@@ -347,7 +350,7 @@ purchase::state purchase::evolve(state s, const event& e) {
         },
         [&](const receipt_found& x) { s.receipt = x.receipt; },
         [&](const delivered& x) { s.at = phase::active, s.sealed = x.sealed, s.tier = x.tier, s.started = x.at, s.ends = s.due = x.ends;
-            if (s.stream) s.due = promise_next(s, s.stream->promised, x.at);
+            if (s.stream && s.stream->promised < winner(s)->for_slice) s.due = x.at; // the seller's clock may have begun before it was heard that he was paid
         },
         [&](const stop_noted& x) { s.stop_wanted = true, s.why = x.why; },
         [&](const stopping& x) { s.at = phase::stopping, s.why = x.why, s.due = x.look_again; },

@@ -46,6 +46,8 @@ std::optional<purchase_stream> purchase_world::stream_with(const purchase::pay& 
     const auto accept = cid::parse(f.accept.cid);
     if (!accept || !options_.channels) return std::nullopt;
     const auto& of = f.who.of;
+    const auto signer = crypto::address_of(authorizer());
+    if (!signer) return std::nullopt;
     for (auto r : need.accepts) {
         if (r.scheme != ch::scheme || r.network != options_.channels->network() || !crypto::same_address(r.asset, options_.channels->token().contract)) continue;
         const auto terms = ch::terms_of(r);
@@ -60,7 +62,7 @@ std::optional<purchase_stream> purchase_world::stream_with(const purchase::pay& 
         if (auto* extra = r.extra->as<value::map>()) extra->erase("channelState"), extra->erase("voucherState"); // of a channel that is not this one
         purchase_stream by;
         const auto payer = keys_.wallet_address();
-        by.config = {payer, payer, r.payTo, terms->receiverAuthorizer, r.asset, terms->withdrawDelay, x402::nonce_for(*accept, of_the_channel)};
+        by.config = {payer, *signer, r.payTo, terms->receiverAuthorizer, r.asset, terms->withdrawDelay, x402::nonce_for(*accept, of_the_channel)};
         const auto id = ch::id_of(options_.channels->channels(), by.config);
         if (!id) continue;
         by.channel = evm::to_hex_text(*id), by.accepted = octets{encode_described(r)};
@@ -78,7 +80,7 @@ void purchase_world::send_deposit(const purchase::pay& f, const std::string& url
     const auto place = options_.channels->channels();
     ch::deposit_payload p;
     p.channelConfig = f.by->config;
-    const auto voucher = voucher_of(place, *f.by, keys_.wallet());
+    const auto voucher = voucher_of(place, *f.by, authorizer());
     if (!voucher) return failed(voucher.error().text);
     p.voucher = *voucher;
     const auto until = std::chrono::floor<std::chrono::seconds>(f.valid_before.time_since_epoch()).count();
@@ -105,7 +107,7 @@ void purchase_world::perform(const purchase::promise& f, reply_to<purchase::prom
     if (!options_.channels) return failed("this node has no channels any more");
     const auto url = url_of(f.bid_record, f.accept);
     if (!url) return failed(url.error().text);
-    const auto voucher = voucher_of(options_.channels->channels(), f.by, keys_.wallet());
+    const auto voucher = voucher_of(options_.channels->channels(), f.by, authorizer());
     if (!voucher) return failed(voucher.error().text);
     const auto header = header_of(f.by, ch::voucher_payload{"voucher", f.by.config, *voucher});
     if (!header) return failed(header.error().text);
@@ -140,9 +142,9 @@ void purchase_world::perform(const purchase::take_out& f, reply_to<purchase::tak
             const foreign_thread there;
             tell({f, verdict::unknown, {}, w.how == moved::yes ? "it is being withdrawn" : "the withdrawal: " + w.why.text}); // the next look tells
         };
-        if (b.leaving_since == instant{}) return options_.channels->begin_withdrawal(f.by.config, b.balance - b.claimed, keys_.wallet(), heard);
+        if (b.leaving_since == instant{}) return options_.channels->begin_withdrawal(f.by.config, b.balance - b.claimed, authorizer(), heard);
         if (b.as_of < b.leaving_since + std::chrono::seconds(f.by.config.withdrawDelay)) return later("it is being withdrawn: the channel's delay is not over");
-        options_.channels->complete_withdrawal(f.by.config, keys_.wallet(), heard);
+        options_.channels->complete_withdrawal(f.by.config, authorizer(), heard);
     });
 }
 

@@ -55,7 +55,7 @@ struct requester_state {
                 if (!good) return kept{0, good.error()};
                 if (const auto fine = policy::check_rules(b.rules); !fine) return kept{0, fine.error()};
                 if (const auto said = write_request(options_.speaks, *good, options_.speaks == dialect::g4 ? options_.door : ""); !said) return kept{0, said.error()};
-                return give_order(b.id, purchase::open{b.id, {b.request, b.ceiling, b.window_ms, b.rules, b.wanted_tier, b.plan, options_.speaks, static_cast<bool>(roles_.offerings), approve_above(), approve_ms(), options_.channels != nullptr}});
+                return give_order(b.id, purchase::open{b.id, {b.request, b.ceiling, b.window_ms, b.rules, b.wanted_tier, b.plan, options_.speaks, static_cast<bool>(roles_.offerings), approve_above(), approve_ms(), options_.channels != nullptr && options_.streams}});
             },
             [this](const contract_order& o) -> caf::result<kept> {
                 if (o.verb != "stop" && o.verb != "approve") return kept{0, refusal{"unknown_verb", "a purchase can be stopped or approved, nothing else"}};

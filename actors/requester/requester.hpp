@@ -31,6 +31,8 @@ struct requester_options {
     // Where channels are: contracts are paid while they run, where sellers take that on no longer a withdrawal than this. None: by authorisations. The rail
     // must outlive the actor.
     channel_rail* channels = nullptr;
+    bool streams = true; // else only what was begun so goes on
+    std::shared_ptr<const crypto::secret> authorizer; // signs vouchers, and withdraws: on a chain a key that pays gas. None: the wallet's
     std::chrono::seconds longest_withdrawal{24 * 3600};
 };
 
@@ -80,6 +82,7 @@ private:
     void send_stop(const purchase::publish_stop&, const strong_ref& stop);
     void pay_within_limits(const purchase::pay&, const std::string& url, const http::response& demand, paying);
     void send_payment(const purchase::pay&, const std::string& url, const http::response& demand, paying);
+    const crypto::secret& authorizer() const { return options_.authorizer ? *options_.authorizer : keys_.wallet(); }
     // The terms on which this seller can be paid from a channel; none: he cannot be, or not on terms that were asked for.
     std::optional<purchase_stream> stream_with(const purchase::pay&, const x402::payment_required&) const;
     void send_deposit(const purchase::pay&, const std::string& url, paying) const;

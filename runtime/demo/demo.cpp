@@ -51,7 +51,7 @@ std::string for_alice(std::string text, const std::string& handle, const std::st
 
 class play {
 public:
-    explicit play(const demo_options& o) : options_(o), market_({o.directory, o.image, o.program, o.backend, o.network == "atproto" ? o.peers : std::filesystem::path(), o.pay == "evm" ? o.chain : std::filesystem::path()}) {}
+    explicit play(const demo_options& o) : options_(o), market_({o.directory, o.image, o.program, o.backend, o.network == "atproto" ? o.peers : std::filesystem::path(), o.pay == "evm" ? o.chain : std::filesystem::path(), o.stream}) {}
 
     int run() {
         try {
@@ -262,6 +262,12 @@ private:
         strike("alice");
         p = purchase_in({"awaiting", "active"}, 180s, "the payment");
         const auto transaction = deep(p, {"detail", "transaction"});
+        if (options_.stream) {
+            must(deep(p, {"detail", "stream", "channel"}) == transaction, "it is not paid from a channel");
+            story_.tell(fmt::format("402, then {} into a channel of its own: {}", p.text("price"), cli::shortened(transaction, 24)));
+            story_.more(fmt::format("of it {} USDC are promised, for {} s; more as it runs", to_decimal(std::stoll(deep(p, {"detail", "stream", "promised"}))), 2 * std::stoll(deep(p, {"detail", "stream", "step"}))));
+            return;
+        }
         story_.tell(fmt::format("402, then paid {}, once: transaction {}", p.text("price"), cli::shortened(transaction, 24)));
         landed(transaction);
     }
@@ -356,7 +362,13 @@ private:
         const auto paid = std::stoll(deep(p, {"detail", "paid"})), back = std::stoll(deep(p, {"detail", "refunded"}));
         const auto seconds = deep(p, {"detail", "seconds"});
         paid_ = fmt::format("{} USDC paid, {} back: {} for {} s", to_decimal(paid), to_decimal(back), to_decimal(paid - back), seconds);
+        if (options_.stream) {
+            const auto promised = std::stoll(deep(p, {"detail", "stream", "promised"}));
+            must(paid <= promised && back == 0, "more was charged than was promised");
+            paid_ = fmt::format("{} USDC charged for {} s, of {} that were promised", to_decimal(paid), seconds, to_decimal(promised));
+        }
         story_.tell("statement: " + paid_);
+        if (options_.stream) story_.more("the channel is empty: the rest is hers again");
         for (const auto& l : leases())
             if (l.text("accept") == accept_ && back > 0) {
                 const auto transaction = deep(l, {"detail", "refund_transaction"});

@@ -12,6 +12,7 @@ struct demo_options {
     std::filesystem::path peers;  // where that was installed (deploy/demo does)
     std::string pay = "ledger";   // or "evm": on a chain of its own (npm's anvil)
     std::filesystem::path chain;  // what that needs (deploy/demo puts it there)
+    bool stream = false; // paid by the second while it runs, from a channel (on the ledger)
     bool keep = false;  // leave the market running
     bool chaos = false; // kill each of the five processes once, one a step
     bool keep_files = false;

@@ -108,6 +108,7 @@ void market::write_config(party& p) {
         line("[issuer]\nuri = " + in_quotes(p.url()) + '\n');
         if (!chain_) line(n == "bob" ? "[ledger]\nfunds = { " + in_quotes(parties_.at("alice").id.wallet) + " = \"100\", " + in_quotes(parties_.at("bob").id.wallet) + " = \"100\" }\n" : "[ledger]\n");
     }
+    if (options_.stream && (n == "alice" || n == "bob")) line(n == "alice" ? "[channels]\npay = true\n" : "[channels]\ntake = true\nstep = 20\ngrace = 60\n");
     if (chain_ && n != "bob-2" && n != "relay")
         line("[rail]\nnetwork = " + in_quotes(chain::network) + "\nasset = " + in_quotes(chain::dollar) + "\nnodes = [" + in_quotes(chain_->url()) + "]\n");
     if (bobs || n == "eve") {

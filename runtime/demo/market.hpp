@@ -20,6 +20,7 @@ struct market_options {
     std::string backend = "qemu";
     std::filesystem::path peers;     // of the reference PDS and directory; empty: every node has its records itself
     std::filesystem::path chain;     // of the demo's chain; empty: everybody is paid on bob's development ledger
+    bool stream = false;             // alice pays and bob takes while it runs
 };
 
 class market {

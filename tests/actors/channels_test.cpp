@@ -376,3 +376,34 @@ TEST_CASE_FIXTURE(shop, "the terms of a node's channels are those that its payer
     broken.claim_at = 201;
     CHECK_THROWS_AS(spawn_channels(sys, broken, log, on, world), std::invalid_argument);
 }
+
+TEST_CASE_FIXTURE(shop, "a deposit that is brought again is what it was the first time, however late") {
+    const auto d = deposit(alice, 100);
+    REQUIRE(told(answer<channel_said>(keeper, d)) == "yes");
+    pass(1h); // by now nobody would take it who sees it first
+    CHECK(told(answer<channel_said>(keeper, d)) == "yes");
+    restart();
+    CHECK(told(answer<channel_said>(keeper, d)) == "yes");
+    CHECK(view().balance == 100);
+    const auto never = deposit(eve, 100);
+    pass(1h);
+    CHECK(told(answer<channel_said>(keeper, never)) == "payload_authorization_valid_before");
+}
+
+TEST_CASE_FIXTURE(shop, "what is open of a channel is claimed when it is in the way of more, and a request that goes on is served for as long as was said") {
+    fill(alice, 1'000);
+    REQUIRE(told(take("a", 60, 60)) == "yes");
+    REQUIRE(told(charge("a", 60)) == "yes");
+    CHECK(on.claims == 0);
+    CHECK(told(take("b", 210, 150)) == "too_much_unclaimed");
+    CHECK(on.claims == 1);
+    REQUIRE(told(answer<channel_said>(keeper, take_voucher{"b", voucher(alice, channel_of(alice), 210), 150, 3'600})) == "yes");
+    REQUIRE(told(charge("b", 50, false)) == "yes");
+    pass(50min);
+    CHECK(view().serving == "b");
+    pass(20min);
+    CHECK(view().serving == ""); // and what was metered of it stays charged
+    CHECK(view().last_id == "b");
+    CHECK(view().last == 50);
+    CHECK(told(charge("b", 70)) == "charge_conflict");
+}

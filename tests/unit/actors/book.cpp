@@ -86,9 +86,9 @@ void ways(const purchase::state& s, std::vector<purchase::state> so_far, const s
     if (left == 0 || purchase::is_final(s)) return;
     const strong_ref r{"at://bob/ccf/s", "bafystatement"};
     for (const purchase::event& e : std::initializer_list<purchase::event>{
-             purchase::doubted{"late", begin}, purchase::paid{"0xtx", begin}, purchase::stopping{"enough", begin}, purchase::overdue{begin}, purchase::delivered{std::string("sealed"), "none", begin, begin},
-             purchase::stated{r, 60'000, 50'000, 100, "enough"}, purchase::stated{r, 60'000, 0, 600, "over"}, purchase::stated{r, 0, 0, 0, "not paid in time"},
-             purchase::stated{r, 60'000, 60'001, 0, "a lie"}, purchase::stated{r, 60'000, most, 0, "a lie"}, purchase::stated{r, most, least, 0, "a lie"}, purchase::failed{"nothing was paid"}})
+             purchase::doubted{"late", begin}, purchase::paid{"0xtx", begin, begin}, purchase::stopping{"enough", begin}, purchase::overdue{begin}, purchase::delivered{std::string("sealed"), "none", begin, begin},
+             purchase::stated{r, 60'000, 50'000, 100, "enough", begin}, purchase::stated{r, 60'000, 0, 600, "over", begin}, purchase::stated{r, 0, 0, 0, "not paid in time", begin},
+             purchase::stated{r, 60'000, 60'001, 0, "a lie", begin}, purchase::stated{r, 60'000, most, 0, "a lie", begin}, purchase::stated{r, most, least, 0, "a lie", begin}, purchase::failed{"nothing was paid"}})
         ways(purchase::evolve(s, e), so_far, each, left - 1);
 }
 
@@ -184,7 +184,7 @@ TEST_CASE("both sides of a contract mirror each other to the unit, with the same
     for (const payment::event& e : std::initializer_list<payment::event>{payment::intended{terms()}, payment::confirmed{"0xtx"}, payment::refund_intended{12'345, "stopped by the tenant", begin}, payment::refunded{"0xback"}})
         sold = payment::evolve(std::move(sold), e);
     auto bought = accepted();
-    for (const purchase::event& e : std::initializer_list<purchase::event>{purchase::paid{"0xtx", begin}, purchase::stated{{"at://b/s/s", "bafys"}, 60'000, 12'345, 100, "stopped by the tenant"}})
+    for (const purchase::event& e : std::initializer_list<purchase::event>{purchase::paid{"0xtx", begin, begin}, purchase::stated{{"at://b/s/s", "bafys"}, 60'000, 12'345, 100, "stopped by the tenant", begin}})
         bought = purchase::evolve(std::move(bought), e);
     books bob, alice;
     bob.take(fold("0xalice/0xnonce", sold, "0xbob", begin)), alice.take(fold("p", bought, asset, begin));
@@ -211,7 +211,7 @@ TEST_CASE("of a contract that was paid while it ran both sides enter what was cl
     bought = purchase::evolve(std::move(bought), purchase::emptied{25'000});
     lease::state sold;
     sold.accept.ref = bought.accept, sold.what.tenant = "did:plc:alice", sold.why = "stopped by the tenant", sold.transaction = "0xchannel";
-    sold.from = channel_payment{"0xchannel", {}, 20'000, 40'000, 20'000, 20'000};
+    sold.from = channel_payment{"0xchannel", {}, 20'000, 40'000, 20'000, 20'000, true, {}};
     sold.at = lease::phase::refunding;
     books bob, alice;
     bob.take(fold("3aaa", sold, asset, begin));

@@ -415,15 +415,16 @@ struct streamed {
 
 } // namespace
 
-TEST_CASE("two steps are promised ahead of time, to the price and no further") {
+TEST_CASE("two steps are promised ahead of time, a third when the machine is there, to the price and no further") {
     streamed t;
     t.deliver();
     CHECK(t.s.stream->promised == 20'000); // twenty minutes
+    CHECK(*purchase::deadline(t.s) == t.now);
     for (auto after = 0s; after < 3600s; after += 100s) {
         t.until(begin + after);
         CAPTURE(after.count());
         CHECK(t.s.stream->heard >= std::min<amount>(60'000, price{60'000, 3600s}.of(after + 500s)));
-        CHECK(t.s.stream->heard <= std::min<amount>(60'000, price{60'000, 3600s}.of(after + 1300s)));
+        CHECK(t.s.stream->heard <= std::min<amount>(60'000, price{60'000, 3600s}.of(after + 1900s)));
     }
     t.until(begin + 3600s);
     CHECK(t.s.at == purchase::phase::stopping);

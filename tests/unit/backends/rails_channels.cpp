@@ -2,7 +2,7 @@
 
 #include <atomic>
 
-#include <souk/backends/rails/ledger.hpp>
+#include <souk/backends/rails/ledger_call.hpp>
 #include <souk/backends/sqlite/database.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/evm/word.hpp>
@@ -224,4 +224,49 @@ TEST_CASE("a ledger whose channels hold more than was put in is damaged, and doe
     }
     CHECK_THROWS_AS(m.open(), std::runtime_error);
 }
+TEST_CASE("another node's wallet uses them by calls that carry what a chain would ask for; a withdrawal is the payer's signature, and of now") {
+    rail m;
+    REQUIRE(m.ledger->fund(m.alice.address, 1'000'000, "demo"));
+    const auto now = [&] { return instant{std::chrono::seconds{m.seconds.load()}}; };
+    const auto call = [&](const ledger_call& c) {
+        const auto over_the_wire = from_json(to_json(to_value(c)));
+        const auto read = from_value<ledger_call>(over_the_wire.value());
+        REQUIRE(read);
+        return m.said([&](auto tell) { carry_out(*m.ledger, *read, now(), tell); });
+    };
+    const auto by = [&](ledger_call c, const wallet& w) {
+        c.at = c.at ? c.at : m.seconds.load();
+        c.signature = evm::to_hex_text(crypto::sign_digest(w.key, digest_of(c).value()).value());
+        return c;
+    };
+    const auto c = m.config();
+    CHECK(code(call({"fill", c, m.deposit(500'000, m.eve), {}, 0, 0, {}, 0})) == "receive_authorization_signature");
+    CHECK(call({"fill", c, m.deposit(500'000, m.alice), {}, 0, 0, {}, 0}).books.balance == 500'000);
+    const auto charged = m.charged(200'000, 100'000, m.alice);
+    CHECK(code(call({"claim", c, {}, charged, 0, 0, m.word(charged, m.eve), 0})) == "authorizer_address_mismatch");
+    CHECK(call({"claim", c, {}, charged, 0, 0, m.word(charged, m.clerk), 0}).books.claimed == 100'000);
+    CHECK(call({"give_back", c, {}, {}, 50'000, 0, m.refund_word(50'000, 0, m.clerk), 0}).books.balance == 450'000);
+    CHECK(call({"look", c, {}, {}, 0, 0, {}, 0}).books.balance == 450'000);
+
+    const ledger_call leave{"begin_withdrawal", c, {}, {}, 350'000, 0, {}, 0}, left{"complete_withdrawal", c, {}, {}, 0, 0, {}, 0};
+    CHECK(code(call(leave)) == "call_expired");
+    CHECK(code(call(by(leave, m.eve))) == "not_the_payer");
+    auto altered = by(leave, m.alice);
+    altered.amount = 1;
+    CHECK(code(call(altered)) == "not_the_payer"); // whose signature that would be nobody knows
+    altered = by(leave, m.alice), altered.signature.pop_back();
+    CHECK(code(call(altered)) == "bad_signature");
+    auto stale = leave;
+    stale.at = m.seconds - 301;
+    CHECK(code(call(by(stale, m.alice))) == "call_expired");
+    CHECK(call(by(leave, m.alice)).books.leaving_since == now());
+    CHECK(code(call(by(left, m.alice))) == "too_early");
+    m.seconds += 900;
+    CHECK(call(by(left, m.alice)).books.balance == 100'000);
+    CHECK(m.has(m.alice) == 900'000);
+    CHECK(m.has(m.bob) == 100'000);
+    CHECK(code(call({"empty", c, {}, {}, 0, 0, {}, 0})) == "unknown_call");
+    CHECK(code(call({"fill", c, {}, {}, 0, 0, {}, 0})) == "unknown_call");
+}
+
 }
