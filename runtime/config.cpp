@@ -170,16 +170,17 @@ struct reader {
         t.done();
         c.chain = std::move(r);
     }
+    static void positive_sum(toml_table& t, const char* key, amount& into) { // of whole units; none: as it was
+        std::string text;
+        t.text(key, text);
+        if (text.empty()) return;
+        const auto units = from_decimal(text);
+        if (!units || *units <= 0) t.fail(key, "expected a positive sum, as \"2.50\"");
+        into = *units;
+    }
     void channels(toml_table t) {
         auto& r = c.channels;
-        const auto sum = [&](const char* key, amount& into) {
-            std::string text;
-            t.text(key, text);
-            if (text.empty()) return;
-            const auto units = from_decimal(text);
-            if (!units || *units <= 0) t.fail(key, "expected a positive sum, as \"2.50\"");
-            into = *units;
-        };
+        const auto sum = [&](const char* key, amount& into) { positive_sum(t, key, into); };
         const auto seconds = [&](const char* key, std::int64_t least, std::int64_t most, std::chrono::seconds& into) { into = std::chrono::seconds{t.number(key, least, most).value_or(into.count())}; };
         t.flag("take", r.take), t.flag("pay", r.pay);
         seconds("step", 5, 86'400, r.step), seconds("grace", 10, 86'400, r.grace);
@@ -194,14 +195,7 @@ struct reader {
         t.done();
     }
     void spending(toml_table t) {
-        const auto sum = [&](const char* key, amount& into) {
-            std::string text;
-            t.text(key, text);
-            if (text.empty()) return;
-            const auto units = from_decimal(text);
-            if (!units || *units <= 0) t.fail(key, "expected a positive sum, as \"2.50\"");
-            into = *units;
-        };
+        const auto sum = [&](const char* key, amount& into) { positive_sum(t, key, into); };
         sum("per_contract", c.spending.per_contract), sum("per_counterparty", c.spending.per_counterparty), sum("per_day", c.spending.per_day);
         sum("approve_above", c.spending.approve_above);
         c.spending.approve_within = std::chrono::seconds{t.number("approve_within", 10, 7 * 86400).value_or(3600)};
