@@ -82,4 +82,29 @@ struct explorer {
     bool allows_revival = false;
 };
 
+// One entity in a story: told one thing after the other, each at its time.
+template <entity E>
+struct told {
+    typename E::state s;
+    instant now{std::chrono::seconds{1'700'000'000}};
+
+    std::optional<refusal> give(const typename E::command& c) {
+        auto said = E::decide(s, c, now);
+        for (const auto& e : said.events) s = E::evolve(std::move(s), e);
+        return said.refused;
+    }
+    template <class Effect>
+    std::optional<Effect> wants() const {
+        for (const auto& f : E::effects(s))
+            if (const auto* e = std::get_if<Effect>(&f)) return *e;
+        return std::nullopt;
+    }
+    template <class Effect>
+    void answer(typename Effect::answer found) { // it was done
+        const auto f = wants<Effect>();
+        REQUIRE(f);
+        give(outcome<Effect>{*f, verdict::done, std::move(found), {}});
+    }
+};
+
 } // namespace souk::test

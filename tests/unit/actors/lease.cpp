@@ -130,14 +130,7 @@ TEST_CASE("a lease runs no machine unpaid, keeps no money unearned, and ends no 
 
 namespace {
 
-struct story {
-    lease::state s;
-    instant now = begin;
-    std::optional<refusal> give(lease::command c) {
-        auto said = lease::decide(s, c, now);
-        for (const auto& e : said.events) s = lease::evolve(s, e);
-        return said.refused;
-    }
+struct story : test::told<lease> {
     void open() {
         give(lease::consider{terms()});
         give(outcome<lease::reserve>{{}, verdict::done, {{"h", "none", {}}}, {}});
@@ -253,18 +246,6 @@ struct streamed_story : story {
         give(outcome<lease::launch>{{}, verdict::done, {running(), {}}, {}});
         give(outcome<lease::publish_receipt>{{}, verdict::done, {{"at://x/y/z", "bafy"}}, {}});
         REQUIRE(s.at == lease::phase::active);
-    }
-    template <class Effect>
-    std::optional<Effect> wants() const {
-        for (const auto& f : lease::effects(s))
-            if (const auto* e = std::get_if<Effect>(&f)) return *e;
-        return std::nullopt;
-    }
-    template <class Effect>
-    void answer(typename Effect::answer found) {
-        const auto f = wants<Effect>();
-        REQUIRE(f);
-        give(outcome<Effect>{*f, verdict::done, std::move(found), {}});
     }
     void at(std::chrono::seconds since) {
         now = s.started + since;

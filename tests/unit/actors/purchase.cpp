@@ -372,27 +372,10 @@ TEST_CASE("a purchase that is paid while it runs agrees on how before it signs, 
 
 namespace {
 
-struct streamed {
-    purchase::state s;
-    instant now = begin;
+struct streamed : test::told<purchase> {
     streamed() {
         s.at = purchase::phase::paying, s.key = "p", s.rfp = rfp, s.what.stream = true, s.offers = {offer("bob", 60'000)}, s.chosen = 0, s.accept = accept_ref, s.authorised = 60'000, s.pay_until = begin + 5min;
         s.offers[0].verdict = says(true);
-    }
-    void give(const purchase::command& c) {
-        for (const auto& e : purchase::decide(s, c, now).events) s = purchase::evolve(s, e);
-    }
-    template <class Effect>
-    std::optional<Effect> wants() const {
-        for (const auto& f : purchase::effects(s))
-            if (const auto* e = std::get_if<Effect>(&f)) return *e;
-        return std::nullopt;
-    }
-    template <class Effect>
-    void answer(typename Effect::answer found) {
-        const auto f = wants<Effect>();
-        REQUIRE(f);
-        give(outcome<Effect>{*f, verdict::done, std::move(found), {}});
     }
     void deliver() {
         purchase::pay::answer agreed;
