@@ -69,11 +69,15 @@ struct shop : node {
         return said([&](auto tell) { channels->claim(c, word(c), tell); });
     }
 
+    // A keeper that has just begun reads its journal first; until then it says "not_now", and its caller asks again.
     template <class Message>
     channel_said ask(Message what) {
         caf::scoped_actor self{*sys};
         channel_said a;
-        self->request(*keeper, 60s, std::move(what)).receive([&](channel_said& x) { a = std::move(x); }, [](const caf::error&) { FAIL("the keeper does not answer"); });
+        REQUIRE(loopback::soon([&] {
+            self->request(*keeper, 60s, what).receive([&](channel_said& x) { a = std::move(x); }, [](const caf::error&) { FAIL("the keeper does not answer"); });
+            return !a.refused || a.refused->code != "not_now";
+        }));
         return a;
     }
     channel_said open_for(const person& who, std::int64_t value) {
