@@ -312,7 +312,7 @@ BOOST_DESCRIBE_ENUM(came, yes, no, unknown)
 
 struct money_moved {
     came how = came::unknown;
-    std::string key, transaction;
+    std::string key, transaction;   // unknown: the one that is to bring it, where there is one
     std::optional<refusal> refused; // when `no`
 };
 BOOST_DESCRIBE_STRUCT(money_moved, (), (how, key, transaction, refused))

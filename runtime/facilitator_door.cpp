@@ -108,8 +108,8 @@ void facilitator_door::verify(const question& q, http::responder say) {
 
 void facilitator_door::settle(const std::string& who, const question& q, http::responder say) {
     const auto& a = q.payment.payload.authorization;
-    const auto refuse = [q, say](const refusal& why) {
-        say_json(say, {{"success", false}, {"errorReason", why.code}, {"errorMessage", why.text}, {"transaction", ""}, {"network", q.network}, {"payer", q.payment.payload.authorization.from}});
+    const auto refuse = [q, say](const refusal& why, const std::string& transaction = {}) {
+        say_json(say, {{"success", false}, {"errorReason", why.code}, {"errorMessage", why.text}, {"transaction", transaction}, {"network", q.network}, {"payer", q.payment.payload.authorization.from}});
     };
     const auto named = x402::identifier_of(q.payment);
     if (!named) return refuse(named.error());
@@ -119,7 +119,7 @@ void facilitator_door::settle(const std::string& who, const question& q, http::r
     if (may == may_ask::no) return refuse({"duplicate_settlement", "this payment is being settled, or was, for another request"});
     const auto finish = [self = shared_from_this(), key, q, say, refuse](const money_moved& m) {
         self->end(key, m.how == came::yes);
-        if (m.how == came::unknown) return refuse({"settlement_pending", "it is on its way; ask again with the same payment"});
+        if (m.how == came::unknown) return refuse({"settlement_pending", "it is on its way; ask again with the same payment"}, m.transaction);
         if (m.how == came::no) return refuse(*m.refused);
         say_json(say, {{"success", true}, {"transaction", m.transaction}, {"network", q.network}, {"payer", q.payment.payload.authorization.from}, {"amount", q.payment.payload.authorization.value}});
     };

@@ -48,6 +48,7 @@ public:
     const std::shared_ptr<key_lanes>& lanes() const { return lanes_; }
     const std::shared_ptr<evm::chain>& chain() const { return on_; }
     const evm_rail_options& options() const { return options_; }
+    static std::string id_of(const x402::authorization& a) { return "pay/" + lower(a.from) + '/' + lower(a.nonce); }
 
     // -- settling -----------------------------------------------------------------------------------------------------------
 
@@ -122,8 +123,6 @@ public:
     }
 
 private:
-    static std::string id_of(const x402::authorization& a) { return "pay/" + lower(a.from) + '/' + lower(a.nonce); }
-
     static std::optional<bool> used_in(const result<evm::called>& c) {
         const auto word = word_in(c);
         if (!word) return std::nullopt;
@@ -307,6 +306,7 @@ std::vector<std::string> evm_rail::signers() const {
 }
 void evm_rail::settle(const x402::exact_payload& p, std::function<void(settle_answer)> tell) { impl_->settle(p, std::move(tell)); }
 void evm_rail::look_up(const x402::authorization& a, std::function<void(look_up_answer)> tell) { impl_->look_up(a, std::move(tell)); }
+std::string evm_rail::on_its_way(const x402::authorization& a) const { return impl_->lanes()->newest_hash(impl_->id_of(a)); }
 void evm_rail::balance(const std::string& address, std::function<void(result<amount>)> tell) { impl_->balance(address, std::move(tell)); }
 void evm_rail::check(const x402::payment& p, const x402::requirements& offered, instant now, std::function<void(result<crypto::address>)> tell) {
     impl_->check(p, offered, now, std::move(tell));

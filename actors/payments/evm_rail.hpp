@@ -38,6 +38,7 @@ public:
     std::vector<std::string> signers() const override;
     void settle(const x402::exact_payload&, std::function<void(settle_answer)>) override;
     void look_up(const x402::authorization&, std::function<void(look_up_answer)>) override;
+    std::string on_its_way(const x402::authorization&) const override;
     void balance(const std::string& address, std::function<void(result<amount>)>) override;
     void check(const x402::payment&, const x402::requirements&, instant now, std::function<void(result<crypto::address>)>) override;
 

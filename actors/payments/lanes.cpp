@@ -42,6 +42,13 @@ bool key_lanes::under_way(const std::string& id) const {
     return where_.contains(id);
 }
 
+std::string key_lanes::newest_hash(const std::string& id) const {
+    const std::lock_guard hold(guard_);
+    for (const auto& [signer, hashes] : hashes_)
+        if (const auto at = hashes.find(id); at != hashes.end()) return at->second;
+    return {};
+}
+
 void key_lanes::wait(const std::string& id, tell then) {
     {
         const std::lock_guard hold(guard_);
@@ -101,9 +108,12 @@ void key_lanes::changed(const std::string& key, const lane::state& s, const std:
         v.in_flight = static_cast<std::int64_t>(s.slots.size()) - v.not_deep_yet;
         given_[s.signer] = 0;
         auto& over = over_[s.signer];
-        over.clear();
-        for (const auto& x : s.slots)
+        auto& hashes = hashes_[s.signer];
+        over.clear(), hashes.clear();
+        for (const auto& x : s.slots) {
             if (x.confirmed && x.mined) over.emplace(x.what.id, *x.mined);
+            else if (!x.attempts.empty()) hashes.emplace(x.what.id, x.mined ? x.mined->hash : x.attempts.back().hash);
+        }
         if (events.empty()) { // just loaded
             for (const auto& j : s.queue) where_[j.id] = s.signer;
             for (const auto& x : s.slots)

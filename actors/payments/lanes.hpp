@@ -39,6 +39,7 @@ public:
 
     const std::vector<std::string>& signers() const { return signers_; } // lower case
     bool under_way(const std::string& id) const;
+    std::string newest_hash(const std::string& id) const; // of one that is under way: what was broadcast last; "" before that
     void wait(const std::string& id, tell); // for one that is under way
     // `by`: one of the signers; none: whichever has least to do.
     void land(lane::job, tell, const std::string& by = {});
@@ -62,6 +63,7 @@ private:
 
     mutable std::mutex guard_;
     std::map<std::string, std::string> where_; // jobs under way: by which key
+    std::map<std::string, std::map<std::string, std::string>> hashes_; // by key and job: the newest transaction of each that is under way
     std::map<std::string, std::vector<tell>> waiting_;
     std::map<std::string, std::map<std::string, lane::place>> over_; // by key: confirmed, and still watched; brought again they stay what they are
     std::map<std::string, lane_view> views_;

@@ -76,9 +76,9 @@ struct payments_state {
                 if (p->accepted.network != rail_.network()) return money_moved{came::no, {}, {}, refusal{"invalid_network", "this node is paid on " + rail_.network()}};
                 const instant until{std::chrono::seconds{before}};
                 return wait_for(payment::key_of(a),
-                                payment::pay{{p->payload, p->accepted.network, p->accepted.asset, c.accept, value, until, c.refundable_until}}, false);
+                                payment::pay{{p->payload, p->accepted.network, p->accepted.asset, c.accept, value, until, c.refundable_until}}, a);
             },
-            [this](const give_back& g) -> caf::result<money_moved> { return wait_for(g.key, payment::refund{g.amount, g.why}, true); },
+            [this](const give_back& g) -> caf::result<money_moved> { return wait_for(g.key, payment::refund{g.amount, g.why}, std::nullopt); },
             [this](const rail_query&) -> caf::result<rail_view> {
                 const auto token = rail_.token();
                 return rail_view{rail_.network(), rail_.asset(), options_.pay_to, token.name, token.version, rail_.signers()};
@@ -99,8 +99,8 @@ struct payments_state {
             [this](const payment_changed& c) {
                 const auto [from, to] = waiting_.equal_range(c.key);
                 for (auto at = from; at != to;) {
-                    if (auto said = said_of(c.key, c.now, at->second.about_refund)) {
-                        at->second.promise.deliver(std::move(*said));
+                    if (auto said = said_of(c.key, c.now, !at->second.paying)) {
+                        deliver(at->second, std::move(*said));
                         at = waiting_.erase(at);
                     } else {
                         ++at;
@@ -111,7 +111,7 @@ struct payments_state {
                 const auto [from, to] = waiting_.equal_range(g.key);
                 for (auto at = from; at != to; ++at)
                     if (at->second.number == g.waiter) {
-                        at->second.promise.deliver(money_moved{came::unknown, g.key, {}, {}});
+                        deliver(at->second, {came::unknown, g.key, {}, {}});
                         waiting_.erase(at);
                         return;
                     }
@@ -122,7 +122,7 @@ struct payments_state {
 private:
     struct waiter {
         std::uint64_t number = 0;
-        bool about_refund = false;
+        std::optional<x402::authorization> paying; // none: it is about the refund
         caf::typed_response_promise<money_moved> promise;
     };
 
@@ -131,17 +131,23 @@ private:
         into = std::stoll(text);
         return true;
     }
+    // Of what is not known yet, the transaction that is to bring it.
+    void deliver(waiter& w, money_moved said) {
+        if (said.how == came::unknown && w.paying) said.transaction = rail_.on_its_way(*w.paying);
+        w.promise.deliver(std::move(said));
+    }
     // Orders, then waits for the entity to say what came of it. What it already said is asked for after the order is durable.
-    caf::result<money_moved> wait_for(const std::string& key, payment::command what, bool about_refund) {
+    caf::result<money_moved> wait_for(const std::string& key, payment::command what, std::optional<x402::authorization> paying) {
         auto promise = self_->template make_response_promise<money_moved>();
         const auto mine = ++last_waiter_;
-        waiting_.emplace(key, waiter{mine, about_refund, promise});
+        const bool about_refund = !paying;
+        waiting_.emplace(key, waiter{mine, std::move(paying), promise});
         send_after(*self_, handle{self_}, options_.answer_within, stop_waiting{key, mine});
         const auto drop = [this, key, mine](money_moved said) {
             const auto [from, to] = waiting_.equal_range(key);
             for (auto at = from; at != to; ++at)
                 if (at->second.number == mine) {
-                    at->second.promise.deliver(std::move(said));
+                    deliver(at->second, std::move(said));
                     waiting_.erase(at);
                     return;
                 }

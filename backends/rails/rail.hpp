@@ -32,6 +32,8 @@ public:
     virtual void settle(const x402::exact_payload&, std::function<void(settle_answer)>) = 0;
     // Of this very transfer: who signed one nonce twice has paid what was settled first. An empty `to` or `value` stands for any.
     virtual void look_up(const x402::authorization&, std::function<void(look_up_answer)>) = 0;
+    // The transaction that is to bring it, where it is under way and the rail has one: for people, and for whoever has to look himself.
+    virtual std::string on_its_way(const x402::authorization&) const { return {}; }
     virtual void balance(const std::string& address, std::function<void(result<amount>)>) = 0;
     // Whether it would settle: x402::check_exact, and what only the rail knows, in the official facilitator's order and with its codes. The payer; or
     // "rail_unknown" where the rail cannot tell now. Promises nothing: the payer may spend it meanwhile.

@@ -53,9 +53,9 @@ struct chain_hands {
     }
     void gas(const std::string& address) { rpc("anvil_setBalance", {address, "0xde0b6b3a7640000"}); }
     // The chain's first account issues dollars to whom it likes.
-    void issue(const std::string& address, std::uint64_t atomic) {
+    void issue(const std::string& address, std::uint64_t atomic, const std::string& token = dollar.contract) {
         const auto data = evm::abi::call("mint(address,uint256)", {evm::abi::fixed(*evm::address_word(address)), evm::abi::fixed(evm::number(atomic))});
-        const auto sent = rpc("eth_sendTransaction", {value::map{{"from", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"}, {"to", dollar.contract}, {"data", evm::to_hex_text(data)}}});
+        const auto sent = rpc("eth_sendTransaction", {value::map{{"from", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"}, {"to", token}, {"data", evm::to_hex_text(data)}}});
         REQUIRE(loopback::soon([&] { return !rpc("eth_getTransactionReceipt", {sent}).is_null(); }));
     }
     std::int64_t transactions_of(const std::string& address) {
@@ -71,7 +71,7 @@ struct quiet_system : caf::actor_system_config {
 };
 
 struct node {
-    explicit node(std::size_t signers = 2, std::function<http::fetcher(http::fetcher)> through = {}) {
+    explicit node(std::size_t signers = 2, std::function<http::fetcher(http::fetcher)> through = {}, x402::domain paid_in = dollar) : token(std::move(paid_in)) {
         for (std::size_t i = 0; i < signers; ++i) hands.gas(keys.emplace_back().address);
         auto fetch = http::fetcher_of(hands.web);
         if (through) fetch = through(fetch);
@@ -84,7 +84,7 @@ struct node {
         log = std::make_unique<sqlite_journal>(dir / "journal.db");
         sys = std::make_unique<caf::actor_system>(cfg);
         evm_rail_options o;
-        o.network = "eip155:84532", o.token = dollar, o.now = system_now;
+        o.network = "eip155:84532", o.token = token, o.now = system_now;
         if (std::getenv("SOUK_TEST_LOUD")) o.trouble = [](const std::string&, const std::string& effect, verdict, const std::string& why) { MESSAGE(effect << ": " << why); };
         std::vector<crypto::secret> secrets;
         for (const auto& k : keys) secrets.push_back(k.key.copy());
@@ -103,8 +103,8 @@ struct node {
         a.nonce = "0x" + to_hex(crypto::generate(crypto::curve::k256).view());
         return a;
     }
-    static x402::exact_payload by(const person& who, const x402::authorization& a) {
-        return {"0x" + to_hex(crypto::sign_digest(who.key, x402::digest_of(dollar, a).value()).value()), a};
+    x402::exact_payload by(const person& who, const x402::authorization& a) const {
+        return {"0x" + to_hex(crypto::sign_digest(who.key, x402::digest_of(token, a).value()).value()), a};
     }
     std::vector<settle_answer> settle_all(const std::vector<x402::exact_payload>& all) {
         loopback::inbox<std::pair<std::size_t, settle_answer>> told;
@@ -129,7 +129,7 @@ struct node {
     }
     std::string check(const x402::exact_payload& p, std::uint64_t amount) {
         x402::requirements r;
-        r.scheme = "exact", r.network = "eip155:84532", r.amount = std::to_string(amount), r.asset = dollar.contract, r.payTo = p.authorization.to, r.maxTimeoutSeconds = 300;
+        r.scheme = "exact", r.network = "eip155:84532", r.amount = std::to_string(amount), r.asset = token.contract, r.payTo = p.authorization.to, r.maxTimeoutSeconds = 300;
         r.extra = value(value::map{{"name", "USDC"}, {"version", "2"}});
         x402::payment paid;
         paid.accepted = r, paid.payload = p;
@@ -139,6 +139,7 @@ struct node {
         return said ? "good" : said.error().code;
     }
 
+    const x402::domain token;
     chain_hands hands;
     loopback::directory dir;
     quiet_system cfg;

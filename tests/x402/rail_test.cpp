@@ -1,6 +1,8 @@
 // The rail of a chain, on a real node of one.
 #include "chain_node.hpp"
 
+#include <fstream>
+
 TEST_CASE("a payment moves on the chain, once, and brought again it is the same transaction") {
     node n;
     const person alice, bob;
@@ -135,11 +137,14 @@ TEST_CASE("a node that is silent after it took a transaction, and a restart: not
     dropping = true;
     n.rail->settle(p, [](settle_answer) {});
     CHECK(loopback::soon([&] { return n.hands.transactions_of(n.keys[0].address) == 1; }));
+    const auto hash = n.rail->on_its_way(p.authorization); // what a payer is told meanwhile
     n.stop();
     dropping = false;
     n.start();
     const auto s = n.settle(p);
     CHECK_MESSAGE(s.how == moved::yes, s.why.code << ": " << s.why.text);
+    CHECK(s.transaction == hash);
+    CHECK(n.rail->on_its_way(p.authorization).empty());
     CHECK(n.balance(bob) == 1'000);
     CHECK(loopback::soon([&] { return n.rail->lanes()[0].in_flight == 0; })); // its own transaction is found again
     CHECK(n.hands.transactions_of(n.keys[0].address) == 1);
@@ -167,4 +172,51 @@ TEST_CASE("a block that the chain drops is noticed, and what was in it is sent a
     CHECK(n.balance(bob) == 0);
     CHECK(loopback::soon([&] { return n.balance(bob) == 1'000; }));
     CHECK(loopback::soon([&] { return n.rail->lanes()[0].reorganised == 1; }));
+}
+
+// Asset and node are as the operator said; the asset may still be one that he should not have believed in.
+TEST_CASE("a token that reverts, burns gas, changes its mind, lies or takes a share: nothing is called paid that is not, and gas is capped") {
+    const char* contracts = std::getenv("SOUK_CONTRACTS");
+    REQUIRE(contracts);
+    std::ifstream file(std::filesystem::path(contracts) / "BadDollar.json");
+    const auto compiled = from_json(std::string(std::istreambuf_iterator<char>(file), {}));
+    REQUIRE(compiled.has_value());
+    const auto bad_dollar = [](std::size_t number) { return x402::domain{"USDC", "2", 84532, "0x00000000000000000000000000000000000bad0" + std::to_string(number)}; };
+    struct told {
+        moved how;
+        std::string code;
+        std::int64_t transactions, arrived;
+    };
+    const auto paid_in = [&](std::size_t manner) {
+        const auto token = bad_dollar(manner);
+        node n(1, {}, token);
+        n.hands.rpc("anvil_setCode", {token.contract, std::string(compiled->text("deployed"))});
+        n.hands.rpc("anvil_setStorageAt", {token.contract, "0x0", evm::to_hex_text(evm::number(manner))});
+        const person alice, bob;
+        n.hands.issue(alice.address, 1'000, token.contract);
+        const auto wei = [&] { return evm::from_quantity(*n.hands.rpc("eth_getBalance", {n.keys[0].address, "latest"}).as<std::string>()).value(); };
+        const auto before = wei();
+        const auto s = n.settle(n.by(alice, n.of(alice, bob, 1'000, 20s)));
+        CHECK(before - wei() <= 30 * 250'000 * std::uint64_t{4'000'000'000}); // a handful of transactions at what one may cost
+        return told{s.how, s.why.code, n.hands.transactions_of(n.keys[0].address), n.balance(bob)};
+    };
+    const auto good = paid_in(0);
+    CHECK(good.how == moved::yes);
+    CHECK(good.arrived == 1'000);
+    const auto reverts = paid_in(1);
+    CHECK(reverts.how == moved::no);
+    CHECK(reverts.code == "invalid_exact_evm_transaction_simulation_failed");
+    CHECK(reverts.transactions == 0);
+    const auto burns = paid_in(2);
+    CHECK(burns.how != moved::yes);
+    CHECK(burns.transactions == 0);
+    const auto changes = paid_in(3);
+    CHECK(changes.how != moved::yes);
+    CHECK(changes.arrived == 0);
+    const auto lies = paid_in(4);
+    CHECK(lies.how == moved::no);
+    CHECK(lies.arrived == 0);
+    const auto shares = paid_in(5);
+    CHECK(shares.how != moved::yes);
+    CHECK(shares.transactions == 1);
 }
