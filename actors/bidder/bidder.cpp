@@ -4,71 +4,15 @@
 #include <map>
 #include <utility>
 
+#include <souk/actors/bidder/paid_answers.hpp>
 #include <souk/actors/book/bookkeeper.hpp>
 #include <souk/actors/common/taken_up.hpp>
 #include <souk/actors/common/verified.hpp>
-#include <souk/actors/payments/channel_words.hpp>
 #include <souk/actors/payments/payment.hpp>
-#include <souk/backends/compute/backend.hpp>
-#include <souk/messages/ascii.hpp>
 #include <souk/messages/bytes.hpp>
-#include <souk/messages/rbac.hpp>
 #include <souk/messages/ssh_key.hpp>
 
 namespace souk {
-
-std::string bid_key(const strong_ref& rfp, const std::string& bidder) {
-    const auto digest = crypto::sha256("souk bid\n" + rfp.uri + '\n' + rfp.cid + '\n' + bidder);
-    std::uint64_t bits = 0;
-    for (std::size_t i = 0; i < 8; ++i) bits = bits << 8 | static_cast<unsigned char>(digest[i]);
-    return to_tid(bits >> 11, static_cast<unsigned>(bits & 0x3ff));
-}
-
-result<lease::terms> terms_for(const bidder_options& o, const strong_ref& rfp, const std::string& author, const spoken<ccrfp>& request) {
-    const auto* want = &request.said;
-    const auto now = o.now();
-    lease::terms t;
-    t.open_until = now + o.bid_life;
-    if (want->expiresAt) {
-        const auto end = from_datetime(*want->expiresAt);
-        if (!end) return end.error();
-        if (*end <= now) return refusal{"rfp_expired", "the request is over"};
-        t.open_until = std::min<instant>(t.open_until, *end);
-    }
-    if (want->user_data.size() > o.largest_user_data)
-        return refusal{"user_data_too_large", "user_data is " + std::to_string(want->user_data.size()) + " bytes; machines here take " + std::to_string(o.largest_user_data)};
-    const auto mem = compute::to_mib(want->mem), disk = compute::to_mib(want->disk);
-    if (!mem) return mem.error();
-    if (!disk) return disk.error();
-    t.key = bid_key(rfp, o.did);
-    t.rfp = rfp;
-    t.tenant = author;
-    t.by = request.by, t.answer_to = request.answer_to;
-    t.user_data = want->user_data;
-    t.cpus = want->cpus, t.mem_mib = *mem, t.disk_mib = *disk, t.location = want->location;
-    const auto subject = render_subject(o.wif.subject.value_or("actx:{actx}:plc:{did-plc-key}:role:{role}"), o.actx, author, want->role);
-    if (!subject) return subject.error();
-    t.subject = *subject;
-
-    ccb b;
-    b.embed_ = {std::string(ccrfp::nsid), rfp};
-    b.bid.cost = o.cost;
-    b.bid.currency = o.currency, b.bid.frequency = o.frequency, b.bid.prepay = true, b.bid.slice = o.slice;
-    b.bid.x402.base_url = o.door + "/ccr/{at}/{cid}";
-    b.wif = o.wif;
-    b.location = o.location;
-    b.attestation = o.tier;
-    b.createdAt = to_datetime(now);
-    b.expiresAt = to_datetime(t.open_until);
-    const auto price = price_of(b.bid);
-    if (!price) return price.error();
-    t.for_slice = price->for_slice, t.slice = price->slice.count();
-    t.step = std::clamp<std::int64_t>(o.step.count(), 1, t.slice), t.grace = std::max<std::int64_t>(o.grace.count(), 0);
-    // What her generation cannot say is not bid, rather than found out when room is kept for it.
-    if (const auto said = write_bid(t.by, b, service_of(t.by, o.door)); !said) return said.error();
-    t.bid = encode_dag_cbor(to_record(b));
-    return t;
-}
 
 struct lease_changed {
     std::string key;
@@ -85,15 +29,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using phase = lease::phase;
+using namespace paid_url;
 
 using own_interface = extended<bidder_actor, caf::result<void>(lease_changed), caf::result<void>(turn)>;
-
-paid_answer answer_of(std::uint32_t status, const refusal& why) {
-    value::map body;
-    body["error"] = why.code, body["message"] = why.text;
-    return {status, {{"content-type", "application/json"}}, to_json(body)};
-}
-paid_answer answer_of(std::uint32_t status, value::map body) { return {status, {{"content-type", "application/json"}}, to_json(std::move(body))}; }
 
 // One visitor of the paid URL, waiting for the lease to come to something that can be said.
 struct visit {
@@ -304,13 +242,13 @@ private:
         if (const auto why = misnamed(key, s, v)) return v.promise.deliver(answer_of(why->code == "bad_payment_identifier" ? 400 : 409, *why)), void();
         if (s.from && !s.transaction.empty() && !v.paid && v.asked.payment && is_paid_by_channel(*v.asked.payment)) return promise_more(key, s, std::move(v));
         switch (s.at) {
-        case phase::taken: return v.paid ? unpaid(s, std::move(v), refusal_of(s)) : pay_or_offer(key, s, std::move(v));
+        case phase::taken: return v.paid ? unpaid(s, std::move(v), unpaid_because(s)) : pay_or_offer(key, s, std::move(v));
         case phase::collecting: return pay_or_wait(key, std::move(v));
         case phase::launching:
         case phase::receipting:
-            if (v.asked.async && (v.asked.payment || v.asked.payment_v1)) return v.promise.deliver(pending(s)), void(); // it came to pay, and has
+            if (v.asked.async && (v.asked.payment || v.asked.payment_v1)) return v.promise.deliver(pending(s, network())), void(); // it came to pay, and has
             return wait(key, std::move(v));
-        case phase::active: return v.promise.deliver(delivered(s)), void();
+        case phase::active: return v.promise.deliver(delivered(s, network())), void();
         case phase::open:
             if (auto said = std::exchange(v.early, {})) return take(key, std::move(*said), std::move(v));
             return v.promise.deliver(answer_of(404, not_accepted)), void();
@@ -318,83 +256,28 @@ private:
         case phase::refunding:
         case phase::stating:
         case phase::closed:
-            if (!s.receipt.cid.empty()) return v.promise.deliver(delivered(s)), void(); // it was delivered: that stays true
-            return v.promise.deliver(over(s)), void();
+            if (!s.receipt.cid.empty()) return v.promise.deliver(delivered(s, network())), void(); // it was delivered: that stays true
+            return v.promise.deliver(over(s, network())), void();
         default: return v.promise.deliver(answer_of(404, not_accepted)), void();
         }
     }
     static inline const refusal not_accepted{"not_accepted", "no bid of this node was accepted by that record"};
-    static refusal refusal_of(const lease::state& s) {
-        const auto colon = s.refused_payment.find(": ");
-        if (colon == std::string::npos) return {"payment_required", "this accept has not been paid"};
-        return {s.refused_payment.substr(0, colon), s.refused_payment.substr(colon + 2)};
-    }
-
-    paid_answer delivered(const lease::state& s) const {
-        const auto uri = at_uri::parse(s.receipt.uri);
-        value::map body;
-        body["id"] = uri ? uri->rkey : "", body["uri"] = s.receipt.uri, body["cid"] = s.receipt.cid;
-        auto a = answer_of(200, std::move(body));
-        add_settlement(a, s);
-        return a;
-    }
-    paid_answer over(const lease::state& s) const {
-        value::map body;
-        body["error"] = "contract_over", body["message"] = s.why;
-        if (s.to_refund > 0 && !s.from) body["refund"] = s.refund_transaction.empty() ? "on its way" : s.refund_transaction;
-        auto a = answer_of(410, std::move(body));
-        if (!s.transaction.empty()) add_settlement(a, s);
-        return a;
-    }
-    void add_settlement(paid_answer& a, const lease::state& s) const {
-        x402::settlement done;
-        done.success = true, done.transaction = s.transaction, done.network = rail_ ? rail_->network : "", done.payer = s.accept.payer;
-        a.head["payment-response"] = x402::to_header(done);
-        if (const auto v1 = x402::v1_name(done.network)) done.network = *v1, a.head["x-payment-response"] = x402::to_header(done);
-        a.head["cache-control"] = "private";
-    }
-
-    x402::requirements offer(const lease::state& s, const rail_view& rail) const {
-        x402::requirements r;
-        r.scheme = "exact", r.network = rail.network, r.amount = std::to_string(s.what.for_slice), r.asset = rail.asset, r.payTo = rail.pay_to;
-        r.maxTimeoutSeconds = 300;
-        value::map extra;
-        extra["name"] = rail.token_name, extra["version"] = rail.token_version, extra["paymentFlow"] = "upfront";
-        extra["expiresAt"] = to_datetime(s.pay_until); // of this price: the contract is over then, unless it is paid
-        r.extra = value(std::move(extra));
-        return r;
-    }
+    std::string network() const { return rail_ ? rail_->network : ""; }
+    std::optional<x402::requirements> by_channel(const lease::state& s) const { return channels_ ? offer_from_channel(s, *channels_) : std::nullopt; }
     void unpaid(const lease::state& s, visit v, refusal why) {
         with_rail(std::move(v), [this, s, why](visit w) {
-            x402::payment_required need;
-            need.error = why.code == "payment_required" ? why.text : why.code;
-            need.resource = {w.asked.resource, "Compute contract " + s.accept.ref.uri, "application/json"};
-            need.accepts.push_back(offer(s, *rail_));
-            if (auto streamed = options_.streams || s.from ? by_channel(s) : std::nullopt) {
-                if (w.stands) set_right(*streamed, *w.stands, delay_of(*streamed));
-                need.accepts.push_back(std::move(*streamed));
-            }
-            need.extensions = x402::identifier_offered();
-            paid_answer a{402, {{"content-type", "application/json"}, {"cache-control", "no-store"}}, to_json(x402::v1_body(need))};
-            a.head["payment-required"] = x402::to_header(need);
-            if (w.asked.payment || w.asked.payment_v1) {
-                x402::settlement no;
-                no.network = rail_->network, no.errorReason = why.code, no.errorMessage = why.text;
-                a.head["payment-response"] = x402::to_header(no);
-            }
-            w.promise.deliver(std::move(a));
+            auto streamed = options_.streams || s.from ? by_channel(s) : std::nullopt;
+            if (streamed && w.stands) set_right(*streamed, *w.stands, withdrawal_delay(*streamed));
+            w.promise.deliver(paid_url::unpaid(s, w.asked, *rail_, std::move(streamed), why));
         });
     }
     void pay_or_offer(const std::string& key, const lease::state& s, visit v) {
-        if (!v.asked.payment && !v.asked.payment_v1) return unpaid(s, std::move(v), refusal_of({}));
+        if (!v.asked.payment && !v.asked.payment_v1) return unpaid(s, std::move(v), unpaid_because({}));
         with_rail(std::move(v), [this, key, s](visit w) {
             if (w.asked.payment && is_paid_by_channel(*w.asked.payment)) return pay_from_channel(key, s, std::move(w));
-            auto p = read_payment(w.asked, offer(s, *rail_));
-            if (!p) return unpaid(s, std::move(w), p.error());
             const auto offered = offer(s, *rail_);
-            if (!x402::matches(p->accepted, offered)) return unpaid(s, std::move(w), {"invalid_payment_requirements", "No matching payment requirements"});
-            // Nobody signs the resource; who names another one is paying for that.
-            if (p->resource && p->resource->url != w.asked.resource) return unpaid(s, std::move(w), {"payment_for_another_resource", "it pays for " + p->resource->url});
+            auto p = read_payment(w.asked, offered);
+            if (!p) return unpaid(s, std::move(w), p.error());
             const auto identifier = x402::identifier_of(*p);
             p->resource.reset(), p->extensions.reset(); // what is kept is what was signed, and what for
             const octets kept = encode_described(*p);
@@ -443,10 +326,6 @@ private:
         if (known->second == key && payment::key_of(p->payload.authorization) == taken) return std::nullopt;
         return refusal{"payment_identifier_conflict", "this identifier stands for another payment"};
     }
-    static result<x402::payment> read_payment(const paid_request& r, const x402::requirements& offered) {
-        if (r.payment) return x402::from_header<x402::payment>(*r.payment);
-        return x402::from_v1_header(*r.payment_v1, offered);
-    }
     void with_rail(visit v, std::function<void(visit)> then) {
         if (rail_) return with_channels(std::move(v), std::move(then));
         request(*self_, roles_.payments, 10s, rail_query{})
@@ -461,50 +340,8 @@ private:
     }
 
     // -- from a channel ------------------------------------------------------------------------------------------------------
-    // x402's scheme batch-settlement: its amount is a step's price, and every voucher promises that much at least.
-    std::optional<x402::requirements> by_channel(const lease::state& s) const {
-        // A step that is charged, one that is promised and one that comes have to fit into what may be unclaimed.
-        if (!channels_ || s.what.step == 0 || lease::least_promise(s.what) > channels_->most_unclaimed / 3) return std::nullopt;
-        auto r = requirements_of(*channels_, lease::least_promise(s.what));
-        auto* extra = r.extra ? r.extra->as<value::map>() : nullptr;
-        if (!extra) return std::nullopt;
-        extra->insert_or_assign("stepSeconds", s.what.step), extra->insert_or_assign("graceSeconds", s.what.grace);
-        extra->insert_or_assign("expiresAt", to_datetime(s.pay_until));
-        return r;
-    }
-    static std::int64_t delay_of(const x402::requirements& r) {
-        const auto terms = evm::channel::terms_of(r);
-        return terms ? terms->withdrawDelay : 0;
-    }
-    struct promised { // in a header, its signatures checked
-        std::string channel, payer;
-        octets payload, voucher;
-        std::int64_t total = 0;
-        bool deposits = false; // signed by the payer himself
-    };
-    result<promised> read_promise(const std::string& header, const x402::requirements& offered) const {
-        namespace ch = evm::channel;
-        const auto paid = x402::from_header<channel_paid>(header);
-        if (!paid) return paid.error();
-        if (!x402::matches(paid->accepted, offered)) return refusal{"invalid_payment_requirements", "No matching payment requirements"};
-        const auto payload = ch::payload_of(paid->payload);
-        if (!payload) return payload.error();
-        const auto place = place_of(*channels_);
-        const auto of = [&](const ch::config& config, const ch::voucher& v, bool deposits) -> result<promised> {
-            if (const auto good = ch::check_config(place, config, v.channelId, offered); !good) return good.error();
-            if (const auto good = ch::check_voucher(place, config, v); !good) return good.error();
-            const auto total = from_decimal(v.maxClaimableAmount, 0);
-            if (!total) return total.error();
-            return promised{lower(v.channelId), config.payer, octets{encode_dag_cbor(paid->payload)}, octets{encode_described(v)}, *total, deposits};
-        };
-        if (const auto* v = std::get_if<ch::voucher_payload>(&*payload)) return of(v->channelConfig, v->voucher, false);
-        const auto* d = std::get_if<ch::deposit_payload>(&*payload);
-        if (!d) return refusal{"invalid_batch_settlement_evm_payload_type", "a contract is paid by a deposit or a voucher"};
-        if (const auto good = ch::check_deposit(place, *d, offered, options_.now()); !good) return good.error();
-        return of(d->channelConfig, d->voucher, true);
-    }
     // What a voucher adds to what was promised in its channel before; `then` has how that stands.
-    void weigh(const std::string& key, const lease::state& s, visit v, promised p, std::function<void(visit, promised, std::int64_t)> then) {
+    void weigh(const std::string& key, const lease::state& s, visit v, promise_read p, std::function<void(visit, promise_read, std::int64_t)> then) {
         request(*self_, roles_.channels, 10s, channels_query{p.channel})
             .then(
                 [this, key, s, v, p, then](const channels_view& found) mutable {
@@ -519,9 +356,9 @@ private:
     void pay_from_channel(const std::string& key, const lease::state& s, visit v) {
         const auto offered = options_.streams ? by_channel(s) : std::nullopt;
         if (!offered) return unpaid(s, std::move(v), {"no_channels", "this contract is not paid from a channel"});
-        auto p = read_promise(*v.asked.payment, *offered);
+        auto p = read_promise(*v.asked.payment, *offered, *channels_, options_.now());
         if (!p) return unpaid(s, std::move(v), p.error());
-        weigh(key, s, std::move(v), std::move(*p), [this, key, s](visit w, promised said, std::int64_t adds) {
+        weigh(key, s, std::move(v), std::move(*p), [this, key, s](visit w, promise_read said, std::int64_t adds) {
             // Anybody may sign vouchers of a channel that nobody filled: what cannot be paid with does not keep the one who can pay out.
             if (!said.deposits && (w.stands->phase != "open" || w.stands->balance < said.total)) return unpaid(s, std::move(w), {"invalid_batch_settlement_evm_channel_not_found", "the channel has less than that"});
             if (adds <= 0) return unpaid(s, std::move(w), {"invalid_batch_settlement_evm_cumulative_amount_mismatch", "a voucher is for what was charged and this request, to the unit"});
@@ -530,13 +367,13 @@ private:
     }
     // A newer voucher for what runs. Its keeper has it first, and tells it again whenever something is metered: what a crash comes between is not lost.
     void promise_more(const std::string& key, const lease::state& s, visit v) {
-        if (s.at != phase::launching && s.at != phase::receipting && s.at != phase::active) return v.promise.deliver(over(s)), void();
+        if (s.at != phase::launching && s.at != phase::receipting && s.at != phase::active) return v.promise.deliver(over(s, network())), void();
         with_rail(std::move(v), [this, key, s](visit w) {
             const auto offered = by_channel(s);
-            auto p = offered ? read_promise(*w.asked.payment, *offered) : result<promised>(refusal{"not_now", "the keeper of channels cannot be reached"});
+            auto p = offered ? read_promise(*w.asked.payment, *offered, *channels_, options_.now()) : result<promise_read>(refusal{"not_now", "the keeper of channels cannot be reached"});
             if (!p) return unpaid(s, std::move(w), p.error());
             if (p->channel != s.from->channel) return unpaid(s, std::move(w), {"wrong_channel", "this contract is paid from another channel"});
-            weigh(key, s, std::move(w), std::move(*p), [this, key, s](visit x, promised said, std::int64_t adds) {
+            weigh(key, s, std::move(w), std::move(*p), [this, key, s](visit x, promise_read said, std::int64_t adds) {
                 const auto has = x.stands->serving == key ? x.stands->taken : 0;
                 if (adds == 0) return raise(key, s, std::move(x), has); // said again
                 // Each is journalled twice: none is for less than a step, but the last.
@@ -559,13 +396,7 @@ private:
             .then(
                 [this, key, s, v, promised_in_all](const answer& a) mutable {
                     if (a.refused) return v.promise.deliver(answer_of(a.refused->code == "contract_over" ? 410 : a.refused->code == "not_now" ? 503 : 409, *a.refused)), void();
-                    value::map body;
-                    body["status"] = "promised", body["promised"] = to_decimal(promised_in_all);
-                    auto said = answer_of(200, std::move(body));
-                    channel_settled done{true, s.from->channel, rail_->network, v.stands->payer, std::nullopt, std::nullopt, std::nullopt, std::nullopt};
-                    if (const auto offered = by_channel(s)) done.extra = value(value::map{{"channelState", to_value(state_of(*v.stands, delay_of(*offered)))}});
-                    said.head["payment-response"] = x402::to_header(done), said.head["cache-control"] = "private";
-                    v.promise.deliver(std::move(said));
+                    v.promise.deliver(promised(s, promised_in_all, *v.stands, by_channel(s), network()));
                 },
                 [v](const caf::error&) mutable { v.promise.deliver(answer_of(503, refusal{"not_now", "try again"})); });
     }
@@ -591,25 +422,9 @@ private:
     void not_yet(const std::string& key, visit v) {
         if (v.early) return v.promise.deliver(answer_of(503, refusal{"not_yet_offered", "the bid is being published at this moment: ask again"})), void();
         request(*self_, all_->shard(key), 5s, state_query<lease>{key})
-            .then([this, key, v](const state_answer<lease>& s) mutable { v.promise.deliver(pending(s.found ? *s.found : all_->durable(key))); },
+            .then([this, key, v](const state_answer<lease>& s) mutable { v.promise.deliver(pending(s.found ? *s.found : all_->durable(key), network())); },
                   [v](const caf::error&) mutable { v.promise.deliver(answer_of(503, refusal{"not_now", "try again"})); });
     }
-    paid_answer pending(const lease::state& s) const {
-        value::map body;
-        body["status"] = "provisioning", body["message"] = "paid, or being settled; ask again for the receipt";
-        auto a = answer_of(202, std::move(body));
-        a.head["retry-after"] = "2";
-        if (!s.transaction.empty()) {
-            add_settlement(a, s);
-        } else if (s.at == phase::collecting) { // it may have moved already: never a 402, on which a correct payer would sign again
-            x402::settlement doubted;
-            doubted.network = rail_ ? rail_->network : "", doubted.payer = s.accept.payer;
-            doubted.errorReason = "settlement_pending", doubted.errorMessage = "it is on its way; ask again with the same payment";
-            a.head["payment-response"] = x402::to_header(doubted);
-        }
-        return a;
-    }
-
     void changed(const std::string& key, const lease::state& s) {
         if (lease::accepted(s)) by_accept_[s.accept.ref.cid] = key;
         identify(key, s.identifier);
