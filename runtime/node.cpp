@@ -36,17 +36,14 @@
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/runtime/account.hpp>
-#include <souk/runtime/back_fill.hpp>
 #include <souk/runtime/clock.hpp>
 #include <souk/runtime/cluster/cluster.hpp>
 #include <souk/runtime/cluster/enrolment.hpp>
 #include <souk/runtime/cluster/system.hpp>
 #include <souk/runtime/control.hpp>
-#include <souk/runtime/cursor_file.hpp>
 #include <souk/runtime/doors.hpp>
-#include <souk/runtime/followed_hosts.hpp>
-#include <souk/runtime/note_feed.hpp>
 #include <souk/runtime/offering_reader.hpp>
+#include <souk/runtime/record_streams.hpp>
 #include <souk/runtime/who.hpp>
 
 namespace souk {
@@ -85,7 +82,7 @@ public:
         while (!stopping_) {
             woken_.wait_for(hold, 500ms);
             if (self_.account) self_.account->tick(http::fetcher_of(*web_)), tell_standing(), turn_keys();
-            look_again();
+            if (streams_) streams_->look_again();
             hold.unlock();
             bring_up_books();
             hold.lock();
@@ -136,14 +133,14 @@ private:
         open_rail();
         join_cluster();
         start_roles();
+        open_streams();
         open_doors();
-        start_watches();
+        if (streams_) streams_->start();
     }
     void shut_down() {
         if (hosted_) hosted_->close(); // roles are answered while there still are roles
         if (feed_) feed_->close(); // before the watches: one may be waiting to hand something over
-        watches_.clear(), end_streams();
-        feed_.reset();
+        if (streams_) streams_->end();
         control_.reset();
         door_.reset();
         if (books_) books_->close();
@@ -155,16 +152,6 @@ private:
         if (evm_rail_) evm_rail_->close();
         drop(crier_, offerings_, signer_, policy_, payments_, channels_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
         cluster_.reset();
-    }
-
-    void end_streams() { // whoever asks for the state meanwhile finds none, and nothing new is followed
-        std::unique_lock hold(following_);
-        ending_ = true;
-        auto fills = std::move(fills_), lists = std::move(lists_);
-        auto relays = std::move(relays_);
-        relays_.clear(), fills_.clear(), lists_.clear();
-        hold.unlock();
-        relays.clear(); // before those that they ask
     }
 
     // Embedded, or in an account elsewhere: to the roles it is the same.
@@ -298,7 +285,7 @@ private:
         q.agree = static_cast<std::size_t>(r.agree), q.now = now_;
         q.trouble = [name = c_.name, urls = r.nodes](std::size_t i, const refusal& why) { spdlog::debug("{}: the chain's node {}: {}: {}", name, i + 1, why.code, why.text); };
         evm_rail_options o;
-        o.network = r.network, o.token = {r.token, r.token_version, number, r.asset}, o.most_gas = r.most_gas, o.now = now_, o.trouble = trouble(), o.books = books_;
+        o.network = r.network, o.token = {r.token, r.token_version, number, r.asset}, o.most_gas = r.most_gas, o.wallet_factories = r.wallet_factories, o.most_gas_of_wallet = r.most_gas_of_wallet, o.now = now_, o.trouble = trouble(), o.books = books_;
         o.gas.confirmations = r.confirmations, o.gas.watched = r.watched, o.gas.most_fee = r.most_fee_gwei * 1'000'000'000;
         std::vector<crypto::secret> keys; // whoever only pays needs none: the seller brings it to the chain
         if ((has("payments") || c_.channels.pay) && r.facilitator.empty()) // a payer withdraws from channels himself
@@ -506,25 +493,15 @@ private:
         tunnels_ = std::make_unique<tunnel::broker>(std::move(t));
     }
 
-    void open_crawls() {
-        if (c_.crawls.empty() || (!requester_ && !bidder_ && !policy_ && !offerings_)) return; // who reads nothing follows nobody
-        followed_hosts::options o;
-        o.file = c_.directory / "followed.json", o.allowed = c_.crawls, o.development = c_.allow_private;
-        const auto name_of = [](const std::string& url) { return url.substr(std::min(url.size(), url.find("://") == url.npos ? 0 : url.find("://") + 3)); };
-        for (const auto& host : c_.relays) o.known.insert(name_of(host));
-        o.known.insert(name_of(c_.public_url));
-        followed_ = std::make_unique<followed_hosts>(std::move(o));
-    }
     void open_doors() {
-        open_crawls();
         if (c_.door) {
             door_parts p;
             p.sys = sys_.get(), p.now = now_, p.public_url = c_.public_url, p.did = self_.document.did, p.keys = keys_.get(), p.own = own_.get();
             if (own_) p.records.emplace(repository_door{*shown_, [d = self_.document] { return d; }, self_.account ? self_.account->own().audit() : value()});
             if (hosted_) p.records->commits = false; // its host signs them
             p.identities = identities_.get(), p.network = network_.get(), p.bidder = bidder_, p.requester = requester_, p.offerings = offerings_, p.policy = policy_, p.may_ask.insert(c_.policy_answers.begin(), c_.policy_answers.end()), p.registry = c_.registry, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = ledger_.get();
-            if (followed_) p.crawl = [this](const http::request& r) { return answer_request_crawl(*followed_, r, [this](const std::string& host) { follow_too(host); }); };
-            p.identities = identities_.get(), p.network = network_.get(), p.bidder = bidder_, p.requester = requester_, p.registry = c_.registry, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = ledger_.get(), p.payments = payments_;
+            if (followed_) p.crawl = [this](const http::request& r) { return answer_request_crawl(*followed_, r, [this](const std::string& host) { if (streams_) streams_->follow_too(host); }); };
+            p.payments = payments_;
             if (c_.facilitator && payments_) p.facilitator = facilitator_terms{c_.facilitator_callers, c_.facilitator_open};
             if (fs::exists(c_.cluster_directory / "authority.key")) p.enrolment = c_.cluster_directory;
             http::server_options o;
@@ -567,24 +544,11 @@ private:
             m["account"] = value::map{{"host", c_.pds_host}, {"up", s.up}, {"why", s.why}, {"waiting", static_cast<std::int64_t>(s.waiting)}, {"written", static_cast<std::int64_t>(s.written)},
                                       {"adopted", static_cast<std::int64_t>(s.adopted)}, {"conflicts", static_cast<std::int64_t>(s.conflicts)}};
         }
-        m.emplace("relays", relays());
+        m.emplace("relays", streams_ ? streams_->relays() : value::list());
         const auto written = log_->so_far();
         m["journal"] = value::map{{"facts", written.events}, {"transactions", written.transactions}};
         return m;
     }
-    value::list relays() const {
-        value::list all;
-        const std::lock_guard hold(following_);
-        for (std::size_t i = 0; i < relays_.size(); ++i) {
-            const auto n = relays_[i]->so_far();
-            const auto f = fills_[i]->so_far();
-            value::map one{{"host", relay_hosts_[i]}, {"frames", n.frames}, {"commits", n.commits}, {"refused", n.refused}, {"unresolved", n.unresolved}, {"repeated", n.repeated},
-                           {"read", f.accounts}, {"unread", f.unread}, {"waiting", f.waiting}, {"failing", f.failing}, {"given_up", f.given_up}, {"passed_over", f.passed_over}};
-            all.emplace_back(std::move(one));
-        }
-        return all;
-    }
-
     value log_of() const {
         const auto& own = self_.account->own();
         const auto at = self_.account->look();
@@ -597,112 +561,34 @@ private:
     }
 
     // -- what others publish -----------------------------------------------------------------------------------------------------
-    void start_watches() {
-        std::vector<std::string> wanted;
-        if (requester_)
-            wanted = collections_of({speech::bid, speech::receipt}), wanted.emplace_back(ccbw::nsid), wanted.emplace_back(ccf::nsid);
+    void open_crawls() {
+        if (c_.crawls.empty() || (!requester_ && !bidder_ && !policy_ && !offerings_)) return; // who reads nothing follows nobody
+        followed_hosts::options o;
+        o.file = c_.directory / "followed.json", o.allowed = c_.crawls, o.development = c_.allow_private;
+        for (const auto& host : c_.relays) o.known.insert(host_in(host));
+        o.known.insert(host_in(c_.public_url));
+        followed_ = std::make_unique<followed_hosts>(std::move(o));
+    }
+    static std::string host_in(const std::string& url) {
+        const auto scheme = url.find("://");
+        return scheme == url.npos ? url : url.substr(scheme + 3);
+    }
+    void open_streams() {
+        open_crawls();
+        record_streams_options o;
+        if (requester_) o.wanted = collections_of({speech::bid, speech::receipt}), o.wanted.emplace_back(ccbw::nsid), o.wanted.emplace_back(ccf::nsid);
         if (bidder_) {
-            for (auto& nsid : collections_of({speech::request, speech::accept})) wanted.push_back(std::move(nsid));
-            wanted.emplace_back(cce::nsid), wanted.emplace_back(market::event::nsid);
+            for (auto& nsid : collections_of({speech::request, speech::accept})) o.wanted.push_back(std::move(nsid));
+            o.wanted.emplace_back(cce::nsid), o.wanted.emplace_back(market::event::nsid);
         }
         if (policy_)
-            for (const auto nsid : {vouch::nsid, policy::association_nsid}) wanted.emplace_back(nsid);
-        if (offerings_) wanted.emplace_back(market::offering::nsid);
-        if (wanted.empty()) return;
+            for (const auto nsid : {vouch::nsid, policy::association_nsid}) o.wanted.emplace_back(nsid);
+        if (offerings_) o.wanted.emplace_back(market::offering::nsid);
+        if (o.wanted.empty()) return;
+        o.name = c_.name, o.directory = c_.directory, o.watch = c_.watch, o.relays = c_.relays, o.sellers = static_cast<bool>(offerings_), o.look_every = c_.look_every, o.now = now_;
+        if (own_ && !hosted_) o.own_host = host_in(c_.public_url);
         feed_ = std::make_unique<note_feed>(*sys_, requester_, bidder_, policy_, offerings_);
-        const auto stream_state = [name = c_.name](const std::string& host) {
-            return [host, name](bool up, const std::string& why) { spdlog::info("{}: stream of {} is {}{}{}", name, host, up ? "up" : "down", why.empty() ? "" : ": ", why); };
-        };
-        for (const auto& host : c_.watch) {
-            auto cursor = std::make_shared<cursor_file>(c_.directory / ("cursor-" + file_name_of(host)));
-            // A host that is watched for the first time may have published just before: what is recent is read, twice does no harm.
-            if (cursor->at() == 0) cursor->move(std::chrono::duration_cast<std::chrono::microseconds>((now_() - 10min).time_since_epoch()).count());
-            watches_.push_back(std::make_unique<record_watch>(web_options_, record_watch::options{host, wanted, cursor->at()},
-                                                              [this, cursor](const stored_record& r) { follow(r, cursor); }, stream_state(host)));
-        }
-        const std::lock_guard hold(following_);
-        wanted_ = std::move(wanted);
-        for (const auto& host : c_.relays) read_commits(host, true);
-        if (followed_)
-            for (const auto& host : followed_->all()) read_commits(host, false);
-        if (offerings_) look_for_sellers();
-    }
-    // With `following_` held. `asks`: whether it is asked to read ours; one that asked us is not, or two of us would ask each other for ever.
-    void read_commits(const std::string& host, bool asks) {
-        auto cursor = std::make_shared<cursor_file>(c_.directory / ("frames-" + file_name_of(host)));
-        if (cursor->at() == 0) cursor->move(1); // all that the host still has
-        sync_watch::events e;
-        e.record = [this, cursor](const stored_record& r) { follow(r, cursor); };
-        e.passed = [cursor](std::int64_t seq) {
-            if (cursor->taken == cursor->told) cursor->move(seq); // else it moves when those before are taken up
-        };
-        fills_.push_back(std::make_unique<back_fill>(*web_, *network_, back_fill::options{host, wanted_, 24h, now_, c_.directory / ("unread-" + file_name_of(host))}, [this](const stored_record& r) { hand_over(r, [] {}); }));
-        e.gap = [host, name = c_.name, fill = fills_.back().get()] {
-            spdlog::warn("{}: {} has forgotten what came before; the repositories of those whom it knows are read", name, host);
-            fill->everyone();
-        };
-        e.missed = [fill = fills_.back().get()](const std::string& did) { fill->account(did); };
-        e.state = [this, host, asks, name = c_.name](bool up, const std::string& why) {
-            spdlog::info("{}: stream of {} is {}{}{}", name, host, up ? "up" : "down", why.empty() ? "" : ": ", why);
-            if (up && asks) ask_to_crawl(host);
-        };
-        relays_.push_back(std::make_unique<sync_watch>(web_options_, sync_watch::options{host, wanted_, cursor->at()}, *identities_, std::move(e)));
-        relay_hosts_.push_back(host);
-    }
-    // A host asked for it. What it says is verified like all streams; what it costs is one connection and a cursor.
-    void follow_too(const std::string& host) {
-        const std::lock_guard hold(following_);
-        if (wanted_.empty() || ending_) return; // it is kept, and followed as soon as this node follows anybody
-        spdlog::info("{}: {} asked to be followed, and is", c_.name, host);
-        read_commits(host, false);
-        if (offerings_) list_sellers_of(host);
-    }
-    // Whoever the hosts that are followed have an offering of: at the start, and again and again, for a stream tells only what is new.
-    void look_for_sellers() { // with `following_` held
-        auto hosts = c_.watch;
-        hosts.insert(hosts.end(), c_.relays.begin(), c_.relays.end());
-        std::sort(hosts.begin(), hosts.end());
-        hosts.erase(std::unique(hosts.begin(), hosts.end()), hosts.end());
-        if (followed_)
-            for (auto& host : followed_->all()) hosts.push_back(std::move(host));
-        for (const auto& at : hosts) list_sellers_of(at);
-        looked_ = std::chrono::steady_clock::now();
-    }
-    void list_sellers_of(const std::string& host) { // with `following_` held
-        const std::string collection(market::offering::nsid);
-        back_fill::options o{host, {collection}, 24h, now_};
-        o.pages_of_all = 1; // a small host's accounts are all looked at; a large one's stream and relays tell
-        o.found = [this, collection](const std::string& did) { feed_->push({"at://" + did + '/' + collection + "/self", "", {}}, [] {}); };
-        lists_.push_back(std::make_unique<back_fill>(*web_, *network_, std::move(o), [](const stored_record&) {}));
-        lists_.back()->everyone();
-    }
-    void look_again() {
-        const std::lock_guard hold(following_);
-        if (lists_.empty() || std::chrono::steady_clock::now() - looked_ < c_.look_every) return;
-        looked_ = std::chrono::steady_clock::now();
-        for (const auto& one : lists_) one->everyone();
-    }
-    // A market's record that is gone is nothing to act upon: what was signed stays signed. A vouch that is gone is one less, and so is an offering.
-    void follow(const stored_record& r, const std::shared_ptr<cursor_file>& cursor) {
-        const bool opinion = r.uri.collection == vouch::nsid || r.uri.collection == policy::association_nsid || r.uri.collection == market::offering::nsid;
-        if (r.removed && !opinion) return;
-        ++cursor->told;
-        hand_over(r, [cursor, at = r.time_us] { ++cursor->taken, cursor->move(at); });
-    }
-    void hand_over(const stored_record& r, std::function<void()> taken) {
-        feed_->push({r.uri.text(), r.removed ? "" : r.cid.text(), r.removed ? "" : encode_dag_cbor(r.value)}, std::move(taken));
-    }
-    // com.atproto.sync.requestCrawl: a relay may read our commits then; one that is none, or does not want to, is no harm.
-    void ask_to_crawl(const std::string& host) {
-        auto us = c_.public_url;
-        if (const auto scheme = us.find("://"); scheme != us.npos) us.erase(0, scheme + 3);
-        if (!own_ || hosted_ || us.empty()) return;
-        http::call c;
-        c.method = "POST", c.url = host + "/xrpc/com.atproto.sync.requestCrawl", c.body = to_json(value::map{{"hostname", us}});
-        c.head.set("Content-Type", "application/json");
-        web_->fetch(std::move(c), [host, name = c_.name](const result<http::response>& r) {
-            if (r && r->status == 200) spdlog::info("{}: {} was asked to read our records", name, host);
-        });
+        streams_ = std::make_unique<record_streams>(std::move(o), web_options_, *web_, *identities_, *network_, *feed_, followed_.get());
     }
 
     node_config c_;
@@ -757,14 +643,7 @@ private:
     std::unique_ptr<http::server> door_, control_;
     std::unique_ptr<note_feed> feed_;
     std::unique_ptr<followed_hosts> followed_; // empty: nobody is followed for asking
-    mutable std::mutex following_;             // over what follows, once the doors are open
-    bool ending_ = false;
-    std::vector<std::string> wanted_;
-    std::vector<std::unique_ptr<record_watch>> watches_;
-    std::vector<std::unique_ptr<back_fill>> fills_, lists_; // before those that ask them
-    std::chrono::steady_clock::time_point looked_;          // at the lists of hosts
-    std::vector<std::unique_ptr<sync_watch>> relays_;
-    std::vector<std::string> relay_hosts_;                  // one for each of these
+    std::unique_ptr<record_streams> streams_;  // empty: no role reads any
     std::mutex guard_;
     std::condition_variable woken_;
     bool stopping_ = false;
