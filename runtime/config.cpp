@@ -7,6 +7,7 @@
 #include <souk/messages/at.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/crypto.hpp>
+#include <souk/messages/ascii.hpp>
 #include <souk/messages/evm/channel.hpp>
 #include <souk/messages/money.hpp>
 #include <souk/messages/x402.hpp>
@@ -159,6 +160,12 @@ struct reader {
         r.agree = t.number("agree", 1, 16).value_or(1), r.signers = t.number("signers", 0, 16).value_or(1);
         r.confirmations = t.number("confirmations", 1, 10'000).value_or(1), r.watched = t.number("watched", 1, 10'000).value_or(std::max<std::int64_t>(12, r.confirmations));
         r.most_gas = t.number("most_gas", 21'000, 30'000'000).value_or(250'000), r.most_fee_gwei = t.number("most_fee_gwei", 1, 1'000'000).value_or(100);
+        t.texts("wallet_factories", r.wallet_factories), r.most_gas_of_wallet = t.number("most_gas_of_wallet", 21'000, 30'000'000).value_or(1'000'000);
+        for (auto& f : r.wallet_factories) {
+            const auto address = crypto::checksummed(f);
+            if (!address) t.fail("wallet_factories", address.error().text);
+            f = lower(*address);
+        }
         const auto known = x402::chain_of(r.network);
         if (!known || r.network == x402::development_network) t.fail("network", "expected a chain: \"eip155:NUMBER\"");
         const auto asset = crypto::checksummed(r.asset);

@@ -29,7 +29,8 @@ struct chain_rail {
     std::map<std::string, std::string> headers;     // sent to all of them
     std::string facilitator;                        // who settles, instead of keys of our own; https://...
     std::map<std::string, std::string> facilitator_headers;
-    std::int64_t agree = 1, signers = 1, confirmations = 1, watched = 12, most_gas = 250'000, most_fee_gwei = 100;
+    std::int64_t agree = 1, signers = 1, confirmations = 1, watched = 12, most_gas = 250'000, most_fee_gwei = 100, most_gas_of_wallet = 1'000'000;
+    std::vector<std::string> wallet_factories;      // that may be asked to deploy a payer's wallet (EIP-6492), at this node's cost
 };
 
 struct channel_rules {

@@ -7,6 +7,7 @@
 #include <souk/actors/payments/evm_looks.hpp>
 #include <souk/messages/ascii.hpp>
 #include <souk/messages/evm/abi.hpp>
+#include <souk/messages/evm/in_a_row.hpp>
 #include <souk/messages/evm/token.hpp>
 
 namespace souk {
@@ -144,7 +145,7 @@ private:
         on_->code(p.authorization.from, [self = shared_from_this(), p, d, digest = *digest, signature = *signature, tell](result<std::string> code) {
             if (!code) return tell(refusal{"rail_unknown", code.error().text});
             if (code->empty()) {
-                if (token::is_wrapped(signature)) return tell(refusal{"eip6492_factory_not_allowed", "the payer's wallet is not deployed, and this node deploys none"});
+                if (token::is_wrapped(signature)) return self->check_undeployed(p, digest, signature, tell);
                 const auto payer = x402::check_signature(p, d);
                 return tell(payer ? result<void>() : payer.error());
             }
@@ -156,6 +157,33 @@ private:
                 if (c->reverted || !token::is_yes(c->data)) return tell(refusal{"invalid_exact_evm_signature", "the payer's contract does not take this signature as its own"});
                 tell({});
             });
+        });
+    }
+    // Of a wallet that is not there yet: what it would say once its factory has made it.
+    void check_undeployed(const x402::exact_payload& p, const std::string& digest, const std::string& signature, std::function<void(result<void>)> tell) {
+        const auto w = token::unwrap(signature);
+        if (!w) return tell(refusal{"invalid_exact_evm_signature", w.error().text});
+        if (!allowed(w->factory)) return tell(refusal{"eip6492_factory_not_allowed", "the payer's wallet is not deployed, and " + w->factory + " is not asked to deploy one"});
+        const auto asked = token::is_valid_signature(digest, w->inner);
+        const auto all = asked ? evm::calls_in_a_row({{w->factory, w->deploy}, {p.authorization.from, *asked}}) : asked;
+        if (!all) return tell(refusal{"invalid_exact_evm_signature", all.error().text});
+        on_->call(from_whom(), {}, *all, std::nullopt, [tell](result<evm::called> c) {
+            if (!c) return tell(refusal{"rail_unknown", c.error().text});
+            if (c->reverted || !token::is_yes(c->data)) return tell(refusal{"invalid_exact_evm_signature", "the payer's contract, once deployed, would not take this signature as its own"});
+            tell({});
+        });
+    }
+    bool allowed(const std::string& factory) const {
+        return std::find(options_.wallet_factories.begin(), options_.wallet_factories.end(), lower(factory)) != options_.wallet_factories.end();
+    }
+    // How the payer's wallet comes to be, where that is to be seen to first; none: it is there, or nobody may make it.
+    void to_deploy(const x402::exact_payload& p, std::function<void(result<std::optional<token::wrapped>>)> then) {
+        const auto signature = evm::bytes_of(p.signature, evm::any_size);
+        auto w = signature && token::is_wrapped(*signature) ? token::unwrap(*signature) : result<token::wrapped>(refusal{});
+        if (!w || !allowed(w->factory)) return then(std::optional<token::wrapped>());
+        on_->code(p.authorization.from, [w = std::move(*w), then](result<std::string> code) {
+            if (!code) return then(refusal{"rail_unknown", code.error().text});
+            then(code->empty() ? std::optional(w) : std::nullopt);
         });
     }
     static result<std::string> inner_of(const std::string& signature) {
@@ -175,10 +203,15 @@ private:
             if (code->empty()) return tell(refusal{"asset_not_deployed_contract", "there is no contract at " + self->asset_});
             const auto data = self->transfer_of(p);
             if (!data) return tell(refusal{"invalid_payload", data.error().text});
-            self->on_->call(self->from_whom(), self->asset_, *data, std::nullopt, [self, p, tell](result<evm::called> c) {
-                if (!c) return tell(refusal{"rail_unknown", c.error().text});
-                if (!c->reverted) return tell({});
-                self->diagnose(p.authorization, evm::abi::revert_reason(c->data), tell);
+            self->to_deploy(p, [self, p, tell, data = *data](result<std::optional<token::wrapped>> first) {
+                if (!first) return tell(first.error());
+                const auto all = *first ? evm::calls_in_a_row({{(*first)->factory, (*first)->deploy}, {self->asset_, data}}) : result<std::string>(data);
+                if (!all) return tell(refusal{"invalid_payload", all.error().text});
+                self->on_->call(self->from_whom(), *first ? std::string() : self->asset_, *all, std::nullopt, [self, p, tell](result<evm::called> c) {
+                    if (!c) return tell(refusal{"rail_unknown", c.error().text});
+                    if (!c->reverted) return tell({});
+                    self->diagnose(p.authorization, evm::abi::revert_reason(c->data), tell);
+                });
             });
         });
     }
@@ -270,7 +303,27 @@ private:
         j.expects = {asset_, {token::transferred(), topic_of(*evm::address_word(p.authorization.from)), topic_of(*evm::address_word(p.authorization.to))}, *evm::uint256(p.authorization.value)};
         const auto end = evm::small(*evm::uint256(p.authorization.validBefore));
         j.not_after = evm_looks::at_second(end ? *end : std::numeric_limits<std::uint64_t>::max());
-        lanes_->land(std::move(j), answering(p, std::move(tell)));
+        to_deploy(p, [self = shared_from_this(), p, j = std::move(j), tell = std::move(tell)](result<std::optional<token::wrapped>> first) {
+            if (!first) return tell({moved::unknown, {}, first.error()});
+            if (!*first) return self->lanes_->land(j, self->answering(p, tell));
+            self->deploy(**first, j, p, tell);
+        });
+    }
+    // The wallet first, and only for what would then be paid: its gas is this node's. Whoever deployed it meanwhile has saved us that.
+    void deploy(const token::wrapped& w, const lane::job& then, const x402::exact_payload& p, std::function<void(settle_answer)> tell) {
+        simulate(p, [self = shared_from_this(), w, then, p, tell](result<void> would) {
+            if (!would) return tell({would.error().code == "rail_unknown" ? moved::unknown : moved::no, {}, would.error()});
+            lane::job j;
+            j.id = "wallet/" + lower(p.authorization.from), j.to = w.factory, j.data = w.deploy, j.most_gas = self->options_.most_gas_of_wallet, j.not_after = then.not_after;
+            self->lanes_->land(std::move(j), [self, then, p, tell](const key_lanes::landed& l) {
+                if (!l.at && !l.refused) return tell({moved::unknown, {}, l.why});
+                self->on_->code(p.authorization.from, [self, then, p, tell, why = l.why](result<std::string> code) {
+                    if (!code) return tell({moved::unknown, {}, {"rail_unknown", code.error().text}});
+                    if (code->empty()) return tell({moved::no, {}, {"smart_wallet_deployment_failed", why.text.empty() ? "its factory made no wallet there" : why.text}});
+                    self->lanes_->land(then, self->answering(p, tell));
+                });
+            });
+        });
     }
     // It was refused or reverted. Somebody else may have brought the same authorisation; only the chain knows.
     void conclude(const x402::exact_payload& p, std::function<void(settle_answer)> tell) {

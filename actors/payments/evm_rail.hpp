@@ -17,6 +17,9 @@ struct evm_rail_options {
     std::string network;               // CAIP-2
     x402::domain token;                // name, version, chain and contract of the one asset that is taken
     std::int64_t most_gas = 250'000;   // for one transfer: an asset that burns more is not paid for
+    // Who may deploy a payer's wallet for him (EIP-6492), lower case; at this node's cost, so that nobody is asked by default.
+    std::vector<std::string> wallet_factories;
+    std::int64_t most_gas_of_wallet = 1'000'000;
     std::uint64_t search_back = 50'000, search_step = 5'000; // blocks, when what used a nonce is looked for
     gas_terms gas;
     std::function<instant()> now;

@@ -59,7 +59,7 @@ public:
     virtual void head(tell<block>) = 0;
     virtual void block_at(std::uint64_t number, tell<block>) = 0;
     virtual void code(const std::string& address, tell<std::string>) = 0; // empty: nobody's contract
-    // `at`: a block's number; none: the newest. `to` is what was deployed there; `data` its bytes.
+    // `at`: a block's number; none: the newest. `data`: bytes. Without `to` they are run as a contract's that is to be made.
     virtual void call(const std::string& from, const std::string& to, const std::string& data, std::optional<std::uint64_t> at, tell<called>) = 0;
     virtual void nonce(const std::string& address, bool with_waiting, tell<std::uint64_t>) = 0; // of the next transaction
     virtual void balance(const std::string& address, tell<word>) = 0;                           // wei

@@ -122,7 +122,8 @@ public:
         });
     }
     void call(const std::string& from, const std::string& to, const std::string& data, std::optional<std::uint64_t> at, tell<called> t) override {
-        value::map what{{"to", to}, {"data", to_hex_text(data)}};
+        value::map what{{"data", to_hex_text(data)}};
+        if (!to.empty()) what.emplace("to", to);
         if (!from.empty()) what.emplace("from", from);
         ask("eth_call", {std::move(what), at ? quantity(*at) : "latest"}, [t](result<value> v) {
             if (!v) return t(v.error());

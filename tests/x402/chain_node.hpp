@@ -84,7 +84,7 @@ struct node {
         log = std::make_unique<sqlite_journal>(dir / "journal.db");
         sys = std::make_unique<caf::actor_system>(cfg);
         evm_rail_options o;
-        o.network = "eip155:84532", o.token = token, o.now = system_now;
+        o.network = "eip155:84532", o.token = token, o.now = system_now, o.wallet_factories = wallet_factories;
         if (std::getenv("SOUK_TEST_LOUD")) o.trouble = [](const std::string&, const std::string& effect, verdict, const std::string& why) { MESSAGE(effect << ": " << why); };
         std::vector<crypto::secret> secrets;
         for (const auto& k : keys) secrets.push_back(k.key.copy());
@@ -140,6 +140,7 @@ struct node {
     }
 
     const x402::domain token;
+    std::vector<std::string> wallet_factories; // from the next start on
     chain_hands hands;
     loopback::directory dir;
     quiet_system cfg;

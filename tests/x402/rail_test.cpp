@@ -3,6 +3,20 @@
 
 #include <fstream>
 
+namespace {
+
+// The code of a test's own contract (tests/x402/tokens), as it lies on a chain.
+std::string deployed(const std::string& name) {
+    const char* contracts = std::getenv("SOUK_CONTRACTS");
+    REQUIRE(contracts);
+    std::ifstream file(std::filesystem::path(contracts) / (name + ".json"));
+    const auto compiled = from_json(std::string(std::istreambuf_iterator<char>(file), {}));
+    REQUIRE(compiled.has_value());
+    return std::string(compiled->text("deployed"));
+}
+
+} // namespace
+
 TEST_CASE("a payment moves on the chain, once, and brought again it is the same transaction") {
     node n;
     const person alice, bob;
@@ -176,11 +190,7 @@ TEST_CASE("a block that the chain drops is noticed, and what was in it is sent a
 
 // Asset and node are as the operator said; the asset may still be one that he should not have believed in.
 TEST_CASE("a token that reverts, burns gas, changes its mind, lies or takes a share: nothing is called paid that is not, and gas is capped") {
-    const char* contracts = std::getenv("SOUK_CONTRACTS");
-    REQUIRE(contracts);
-    std::ifstream file(std::filesystem::path(contracts) / "BadDollar.json");
-    const auto compiled = from_json(std::string(std::istreambuf_iterator<char>(file), {}));
-    REQUIRE(compiled.has_value());
+    const auto code = deployed("BadDollar");
     const auto bad_dollar = [](std::size_t number) { return x402::domain{"USDC", "2", 84532, "0x00000000000000000000000000000000000bad0" + std::to_string(number)}; };
     struct told {
         moved how;
@@ -190,7 +200,7 @@ TEST_CASE("a token that reverts, burns gas, changes its mind, lies or takes a sh
     const auto paid_in = [&](std::size_t manner) {
         const auto token = bad_dollar(manner);
         node n(1, {}, token);
-        n.hands.rpc("anvil_setCode", {token.contract, std::string(compiled->text("deployed"))});
+        n.hands.rpc("anvil_setCode", {token.contract, code});
         n.hands.rpc("anvil_setStorageAt", {token.contract, "0x0", evm::to_hex_text(evm::number(manner))});
         const person alice, bob;
         n.hands.issue(alice.address, 1'000, token.contract);
@@ -219,4 +229,52 @@ TEST_CASE("a token that reverts, burns gas, changes its mind, lies or takes a sh
     const auto shares = paid_in(5);
     CHECK(shares.how != moved::yes);
     CHECK(shares.transactions == 1);
+}
+
+// EIP-6492: the signature says by whom and how the wallet that made it comes to be.
+TEST_CASE("a payer whose wallet is not deployed yet pays where its factory is allowed: deployed once, for what will then be paid, and for nothing else") {
+    const std::string factory = "0x00000000000000000000000000000000fac70001";
+    node n(1);
+    n.hands.rpc("anvil_setCode", {factory, deployed("WalletFactory")});
+    const person owner, eve, bob;
+    const auto salt = evm::number(7);
+    const auto call = [&](const char* what, const person& whose) { return evm::abi::call(what, {evm::abi::fixed(*evm::address_word(whose.address)), evm::abi::fixed(salt)}); };
+    const auto where = [&](const person& whose) {
+        const auto said = n.hands.rpc("eth_call", {value::map{{"to", factory}, {"data", evm::to_hex_text(call("where(address,bytes32)", whose))}}, "latest"});
+        return evm::address_of(*evm::abi::word_at(*evm::bytes_of(*said.as<std::string>(), evm::any_size), 0));
+    };
+    const person wallet{{}, crypto::checksummed(where(owner)).value()};
+    const auto authorised = [&](std::uint64_t value) { return n.of(wallet, bob, value); };
+    const auto wrapped = [&](const person& signer, const x402::authorization& a, const person& deployed_for) {
+        const auto inner = n.by(signer, a).signature;
+        auto bytes = evm::abi::encode({evm::abi::fixed(*evm::address_word(factory)), evm::abi::bytes(call("make(address,bytes32)", deployed_for)), evm::abi::bytes(*evm::bytes_of(inner, evm::any_size))});
+        for (int i = 0; i < 16; ++i) bytes += "\x64\x92";
+        return x402::exact_payload{evm::to_hex_text(bytes), a};
+    };
+    const auto code = [&](const x402::exact_payload& p) { return n.check(p, std::stoull(p.authorization.value)); };
+    const auto sent = [&] { return n.hands.transactions_of(n.keys[0].address); };
+    n.hands.issue(wallet.address, 1'000);
+    const auto first = wrapped(owner, authorised(400), owner);
+    CHECK(code(first) == "eip6492_factory_not_allowed");
+    CHECK(n.settle(first).why.code == "eip6492_factory_not_allowed");
+    n.stop();
+    n.wallet_factories = {factory};
+    n.start();
+    CHECK(code(wrapped(eve, authorised(400), owner)) == "invalid_exact_evm_signature");
+    CHECK(code(wrapped(owner, authorised(400), eve)) == "invalid_exact_evm_signature"); // that would make another wallet
+    const auto too_much = wrapped(owner, authorised(1'001), owner);
+    CHECK(code(too_much) == "invalid_exact_evm_insufficient_balance");
+    CHECK(n.settle(too_much).how == moved::no);
+    CHECK(sent() == 0);
+    CHECK(code(first) == "good");
+    const auto paid = n.settle(first);
+    CHECK_MESSAGE(paid.how == moved::yes, paid.why.code << ": " << paid.why.text);
+    CHECK(n.balance(bob) == 400);
+    CHECK(sent() == 2);
+    CHECK(n.settle(first).transaction == paid.transaction);
+    const auto second = wrapped(owner, authorised(600), owner);
+    CHECK(code(second) == "good");
+    CHECK(n.settle(second).how == moved::yes); // it is there by now
+    CHECK(n.balance(bob) == 1'000);
+    CHECK(sent() == 3);
 }

@@ -2,6 +2,7 @@
 
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/evm/abi.hpp>
+#include <souk/messages/evm/in_a_row.hpp>
 #include <souk/messages/evm/rlp.hpp>
 #include <souk/messages/evm/transaction.hpp>
 #include <souk/messages/evm/typed_data.hpp>
@@ -137,4 +138,25 @@ TEST_CASE("a domain without a version is another domain") {
     // The separator that the contract itself answers on Ethereum's main chain.
     CHECK(to_hex(domain_separator("Permit2", std::nullopt, 1, contract).value()) == "866a5aba21966af95d6c7ab78eb2b2fc913915c28be3b9aa07cc04ff903e3f28");
     CHECK(domain_separator("x", "1", 1, "0x").error().code == "bad_address");
+}
+
+TEST_CASE("calls in a row: each finds its data, and jumps over its revert when it went well") {
+    const std::string a = "0x036cbd53842c5426634e7929541ec2318f3dcf7e";
+    const std::vector<one_call> calls{{a, "first"}, {a, ""}, {a, std::string(3000, 'x')}};
+    const auto code = calls_in_a_row(calls).value();
+    std::size_t made = 0, at = 0, size = 0, from = 0;
+    for (unsigned char o = 0; made < calls.size(); ++at) {
+        o = static_cast<unsigned char>(code[at]);
+        const auto two = [&](std::size_t where) { return static_cast<std::size_t>(static_cast<unsigned char>(code[where]) << 8 | static_cast<unsigned char>(code[where + 1])); };
+        if (o == 0x61) size = from, from = two(at + 1); // PUSH2
+        if (o == 0x39) CHECK(code.substr(from, size) == calls[made].data); // CODECOPY
+        if (o == 0x57) { // JUMPI
+            CHECK(static_cast<unsigned char>(code[from]) == 0x5b);
+            ++made;
+        }
+        if (o >= 0x60 && o <= 0x7f) at += o - 0x5f;
+    }
+    CHECK(code.ends_with(calls[2].data));
+    CHECK(calls_in_a_row({{"0x", ""}}).error().code == "bad_address");
+    CHECK(calls_in_a_row({{a, std::string(49'100, 'x')}}).error().code == "too_large");
 }
