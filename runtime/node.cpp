@@ -16,6 +16,7 @@
 #include <souk/actors/offerings/finder.hpp>
 #include <souk/actors/payments/channels.hpp>
 #include <souk/actors/payments/evm_channels.hpp>
+#include <souk/actors/payments/evm_permits.hpp>
 #include <souk/actors/payments/evm_rail.hpp>
 #include <souk/actors/payments/payments.hpp>
 #include <souk/actors/policy/association.hpp>
@@ -312,10 +313,11 @@ private:
             evm_channels_ = std::make_unique<evm_channels>(*evm_rail_, std::move(ch));
             channel_rail_ = evm_channels_.get();
         }
-        if (r.facilitator.empty()) return evm_rail_.get();
+        evm_permits_ = std::make_unique<evm_permits>(*evm_rail_, evm_permits_options{});
+        if (r.facilitator.empty()) return evm_permits_.get();
         facilitator_options f;
         f.url = r.facilitator, f.headers = {r.facilitator_headers.begin(), r.facilitator_headers.end()}, f.now = now_;
-        facilitated_ = make_facilitator_rail(http::fetcher_of(*web_), std::move(f), *evm_rail_);
+        facilitated_ = make_facilitator_rail(http::fetcher_of(*web_), std::move(f), *evm_permits_);
         return facilitated_.get();
     }
     void open_backend() {
@@ -726,6 +728,7 @@ private:
     std::unique_ptr<embedded_ledger> ledger_;
     std::unique_ptr<remote_ledger> remote_ledger_;
     std::unique_ptr<evm_rail> evm_rail_; // its lanes end with the system
+    std::unique_ptr<evm_permits> evm_permits_; // in front of it
     std::unique_ptr<payment_rail> facilitated_;
     payment_rail* rail_ = nullptr;
     std::unique_ptr<evm_channels> evm_channels_;
