@@ -21,7 +21,7 @@ struct rules {
 
     verdicts operator()(const payment::pay& c) const {
         if (s.at != phase::none) {
-            if (c.what.authorised == s.what.authorised && c.what.accept == s.what.accept) return {}; // said again: the first time counts
+            if (payment::is_same(c.what, s.what)) return {}; // the first time counts
             return refusal{"nonce_conflict", "this nonce already stands for another payment"};
         }
         // Of a permit of at most so much nothing may be asked for, and then nothing else ever is.

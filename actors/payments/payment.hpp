@@ -78,6 +78,7 @@ struct payment {
     static std::optional<instant> deadline(const state& s);
 
     static std::string key_of(const x402::authorization&); // from (lower case) '/' nonce (lower case)
+    static bool is_same(const terms& a, const terms& b) { return a.authorised == b.authorised && a.accept == b.accept; } // said again
 };
 
 BOOST_DESCRIBE_ENUM(payment::phase, none, intended, asking, confirmed, refunding, failed, refunded, settled)

@@ -99,7 +99,10 @@ struct payments_state {
             [this](const payment_changed& c) {
                 const auto [from, to] = waiting_.equal_range(c.key);
                 for (auto at = from; at != to;) {
-                    if (auto said = said_of(c.key, c.now, at->second.about_refund)) {
+                    // Who brought something else under the same nonce is answered by its refusal alone, however soon this one is told of.
+                    const auto& meant = at->second.meant;
+                    const bool other = meant && !payment::is_same(*meant, c.now.what);
+                    if (auto said = other ? std::nullopt : said_of(c.key, c.now, at->second.about_refund)) {
                         at->second.promise.deliver(std::move(*said));
                         at = waiting_.erase(at);
                     } else {
@@ -123,6 +126,7 @@ private:
     struct waiter {
         std::uint64_t number = 0;
         bool about_refund = false;
+        std::optional<payment::terms> meant; // what is to be paid
         caf::typed_response_promise<money_moved> promise;
     };
 
@@ -135,7 +139,8 @@ private:
     caf::result<money_moved> wait_for(const std::string& key, payment::command what, bool about_refund) {
         auto promise = self_->template make_response_promise<money_moved>();
         const auto mine = ++last_waiter_;
-        waiting_.emplace(key, waiter{mine, about_refund, promise});
+        const auto* paid = std::get_if<payment::pay>(&what);
+        waiting_.emplace(key, waiter{mine, about_refund, paid ? std::optional(paid->what) : std::nullopt, promise});
         send_after(*self_, handle{self_}, options_.answer_within, stop_waiting{key, mine});
         const auto drop = [this, key, mine](money_moved said) {
             const auto [from, to] = waiting_.equal_range(key);
