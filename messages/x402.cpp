@@ -139,6 +139,7 @@ result<payment_required> from_v1_body(const value& body) {
         if (!network || !seconds) continue;
         requirements r{std::string(one.text("scheme")), std::string(*network), std::string(one.text("maxAmountRequired")), std::string(one.text("asset")), std::string(one.text("payTo")), *seconds, {}};
         if (const auto* extra = one.find("extra"); extra && !extra->is_null()) r.extra = *extra;
+        if (evm::permit2::is_asked_for(r)) continue; // version 1 has no permits
         if (out.accepts.empty()) out.resource.url = one.text("resource");
         out.accepts.push_back(std::move(r));
     }

@@ -17,6 +17,7 @@
 #include <souk/actors/payments/channels.hpp>
 #include <souk/actors/payments/evm_channels.hpp>
 #include <souk/actors/payments/evm_permits.hpp>
+#include <souk/actors/payments/permit_allowance.hpp>
 #include <souk/actors/payments/evm_rail.hpp>
 #include <souk/actors/payments/payments.hpp>
 #include <souk/actors/policy/association.hpp>
@@ -154,6 +155,11 @@ private:
         const auto drop = [](auto&... handles) { ((handles = std::decay_t<decltype(handles)>{}), ...); }; // else the system waits for them
         if (crier_) caf::anon_send_exit(crier_, caf::exit_reason::user_shutdown);
         if (evm_rail_) evm_rail_->close();
+        {
+            const std::lock_guard hold(allowing_);
+            stopping_allowance_ = true;
+            if (permit_allowance_) permit_allowance_->close();
+        }
         drop(crier_, offerings_, signer_, policy_, payments_, channels_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
         cluster_.reset();
     }
@@ -284,8 +290,19 @@ private:
             });
         };
     }
-    wallet_terms money() const {
+    wallet_terms money() {
         wallet_terms t;
+        if (evm_rail_)
+            t.allow = [this](amount sum, std::function<void(result<value>)> tell) {
+                permit_allowance* all = nullptr;
+                {
+                    const std::lock_guard hold(allowing_);
+                    if (stopping_allowance_) return tell(refusal{"not_now", "this node is stopping"});
+                    if (!permit_allowance_) permit_allowance_ = std::make_unique<permit_allowance>(*sys_, *evm_rail_, *log_, keys_->wallet());
+                    all = permit_allowance_.get();
+                }
+                all->allow(std::to_string(sum), [tell](result<allowed> a) { a ? tell(to_value(*a)) : tell(a.error()); });
+            };
         t.ledger_at = c_.wallet_ledger;
         if (c_.chain) t.gwei_for_one = c_.chain->most_gas * c_.chain->most_fee_gwei;
         if (ledger_) t.issue = [ledger = ledger_.get()](const std::string& to, amount sum, const std::string& reason) { return ledger->fund(to, sum, reason); };
@@ -729,6 +746,9 @@ private:
     std::unique_ptr<remote_ledger> remote_ledger_;
     std::unique_ptr<evm_rail> evm_rail_; // its lanes end with the system
     std::unique_ptr<evm_permits> evm_permits_; // in front of it
+    std::mutex allowing_;
+    std::unique_ptr<permit_allowance> permit_allowance_; // from when it is first asked; its lane ends with the system
+    bool stopping_allowance_ = false;
     std::unique_ptr<payment_rail> facilitated_;
     payment_rail* rail_ = nullptr;
     std::unique_ptr<evm_channels> evm_channels_;

@@ -375,7 +375,8 @@ private:
                 need.accepts.push_back(std::move(*streamed));
             }
             need.extensions = x402::identifier_offered();
-            paid_answer a{402, {{"content-type", "application/json"}, {"cache-control", "no-store"}}, to_json(x402::v1_body(need))};
+            const std::uint32_t status = why.code == "permit2_allowance_required" ? 412 : 402; // it is not asked for anew: there is something to be done first
+            paid_answer a{status, {{"content-type", "application/json"}, {"cache-control", "no-store"}}, to_json(x402::v1_body(need))};
             a.head["payment-required"] = x402::to_header(need);
             if (w.asked.payment || w.asked.payment_v1) {
                 x402::settlement no;
@@ -411,7 +412,8 @@ private:
     }
     // Used or expired, and rightly signed: somebody may have brought it to the rail before us, and then it is paid. The rail knows.
     static bool may_have_moved(const refusal& why) {
-        return why.code == "invalid_exact_evm_nonce_already_used" || why.code == "invalid_exact_evm_payload_authorization_valid_before";
+        return why.code == "invalid_exact_evm_nonce_already_used" || why.code == "invalid_exact_evm_payload_authorization_valid_before" || why.code == "permit2_invalid_nonce" ||
+               why.code == "permit2_deadline_expired";
     }
     void take_payment(const std::string& key, const lease::state& s, visit v, lease::command what) {
         request(*self_, all_->shard(key), 20s, order<lease>{key, std::move(what)})
