@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include <souk/messages/evm/permit2.hpp>
 #include <souk/messages/evm/word.hpp>
 
 namespace souk::x402 {
@@ -61,6 +62,44 @@ result<value> header_json(std::string_view header) {
     return v;
 }
 
+result<payment> payment_of(const value& v) {
+    const auto* payload = v.find("payload");
+    const auto* permit = payload ? payload->find("permit2Authorization") : nullptr;
+    if (!permit) {
+        auto p = from_value<payment>(v, unknown_fields::ignore);
+        if (p) p->payload.permit2Authorization.reset(); // "null"
+        return p;
+    }
+    auto signed_for = from_value<permit2_authorization>(*permit, unknown_fields::ignore);
+    if (!signed_for) return signed_for.error();
+    auto as_moved = evm::permit2::as_authorization(*signed_for, signed_for->permitted.amount);
+    if (!as_moved) return refusal{"invalid_payload", as_moved.error().text};
+    auto whole = v; // what a stranger says beside a permit is not looked at
+    auto& inner = whole.as<value::map>()->at("payload");
+    inner = value::map{{"signature", payload->text("signature")}, {"authorization", to_value(*as_moved)}};
+    auto p = from_value<payment>(whole, unknown_fields::ignore);
+    if (p) p->payload.permit2Authorization = std::move(*signed_for);
+    return p;
+}
+
+value wire_of(const payment& p) {
+    auto v = to_value(p);
+    if (p.payload.permit2Authorization)
+        v.as<value::map>()->insert_or_assign("payload", value::map{{"signature", p.payload.signature}, {"permit2Authorization", to_value(*p.payload.permit2Authorization)}});
+    return v;
+}
+
+template <>
+std::string to_header(const payment& p) {
+    return to_base64(to_json(wire_of(p)));
+}
+template <>
+result<payment> from_header(std::string_view header) {
+    const auto v = header_json(header);
+    if (!v) return v.error();
+    return payment_of(*v);
+}
+
 std::optional<std::string_view> v1_name(std::string_view network) {
     for (const auto& n : v1_networks)
         if (n.network == network) return n.name;
@@ -84,6 +123,7 @@ result<payment> from_v1_header(std::string_view header, const requirements& offe
     p.accepted.scheme = v1->scheme;
     p.accepted.network = *network;
     p.payload = std::move(v1->payload);
+    p.payload.permit2Authorization.reset(); // version 1 has none
     return p;
 }
 
@@ -99,6 +139,7 @@ result<payment_required> from_v1_body(const value& body) {
         if (!network || !seconds) continue;
         requirements r{std::string(one.text("scheme")), std::string(*network), std::string(one.text("maxAmountRequired")), std::string(one.text("asset")), std::string(one.text("payTo")), *seconds, {}};
         if (const auto* extra = one.find("extra"); extra && !extra->is_null()) r.extra = *extra;
+        if (evm::permit2::is_asked_for(r)) continue; // version 1 has no permits
         if (out.accepts.empty()) out.resource.url = one.text("resource");
         out.accepts.push_back(std::move(r));
     }
@@ -205,20 +246,34 @@ result<crypto::address> check_exact(const payment& p, const requirements& offere
     return payer;
 }
 
+namespace {
+
+// By an authorisation of the token, which must be the very one; by a permit of all of it; by a permit of what it will turn out to be. None: not at all.
+std::optional<int> way_of(const requirements& r, const domain& token) {
+    const auto transfer = r.extra ? r.extra->text("assetTransferMethod") : std::string_view();
+    if (evm::permit2::is_asked_for(r)) return r.scheme == "exact" ? 1 : 2;
+    if (r.scheme != "exact" || (!transfer.empty() && transfer != "eip3009")) return std::nullopt;
+    const auto d = domain_of(r);
+    if (!d || d->name != token.name || d->version != token.version) return std::nullopt;
+    return 0;
+}
+
+} // namespace
+
 result<requirements> choose(const payment_required& p, std::string_view network, const domain& token, amount most) {
     const requirements* best = nullptr;
-    amount least = 0;
+    std::pair<int, amount> least; // how it is paid goes before what it costs
     bool dearer = false;
     for (const auto& r : p.accepts) {
         const auto flow = r.extra ? r.extra->text("paymentFlow") : std::string_view();
-        const auto transfer = r.extra ? r.extra->text("assetTransferMethod") : std::string_view();
-        if (r.scheme != "exact" || r.network != network || !crypto::same_address(r.asset, token.contract)) continue;
-        if ((!flow.empty() && flow != "authorization" && flow != "upfront") || (!transfer.empty() && transfer != "eip3009")) continue;
-        const auto d = domain_of(r);
+        if (r.network != network || !crypto::same_address(r.asset, token.contract)) continue;
+        if (!flow.empty() && flow != "authorization" && flow != "upfront") continue;
         const auto price = from_decimal(r.amount, 0);
-        if (!d || d->name != token.name || d->version != token.version || !price || *price <= 0) continue;
+        const auto way = way_of(r, token);
+        if (!way || !price || *price <= 0) continue;
+        const std::pair cost{*way, *price};
         if (*price > most) dearer = true;
-        else if (!best || *price < least) best = &r, least = *price;
+        else if (!best || cost < least) best = &r, least = cost;
     }
     if (best) return *best;
     if (dearer) return refusal{"price_too_high", "it costs more than was allowed"};
@@ -246,15 +301,21 @@ result<std::string> identifier_of(const payment& p) {
 
 result<payment> authorise(const payment_required& required, const requirements& offered, const crypto::secret& key,
                           const std::string& nonce, instant valid_before) {
-    if (offered.scheme != "exact") return refusal{"invalid_exact_evm_scheme", "only the scheme exact can be paid"};
-    const auto d = domain_of(offered);
-    if (!d) return d.error();
-    const auto from = crypto::address_of(key);
-    if (!from) return from.error();
     payment p;
     p.resource = required.resource;
     p.accepted = offered;
     p.extensions = required.extensions; // a server wants its own echoed
+    if (evm::permit2::is_asked_for(offered)) {
+        auto by_permit = evm::permit2::authorise(offered, key, nonce, valid_before);
+        if (!by_permit) return by_permit.error();
+        p.payload = std::move(*by_permit);
+        return p;
+    }
+    if (offered.scheme != "exact") return refusal{"invalid_exact_evm_scheme", "only the schemes exact and upto can be paid"};
+    const auto d = domain_of(offered);
+    if (!d) return d.error();
+    const auto from = crypto::address_of(key);
+    if (!from) return from.error();
     p.payload.authorization = {*from, offered.payTo, offered.amount, "0", std::to_string(seconds_of(valid_before)), nonce};
     const auto digest = digest_of(*d, p.payload.authorization);
     if (!digest) return digest.error();

@@ -1,4 +1,4 @@
-// x402 as it goes over HTTP (version 2, and version 1 in the same 402 answer), and the EIP-3009 authorisation that it carries.
+// x402 as it goes over HTTP (version 2, and version 1 in the same 402 answer), and the EIP-3009 authorisation or the Permit2 permit that it carries.
 // Wire facts: PAYMENT-REQUIRED / PAYMENT-SIGNATURE / PAYMENT-RESPONSE headers are base64 of JSON.
 #pragma once
 #include <optional>
@@ -42,7 +42,7 @@ result<std::vector<std::string>> words_of(const authorization&);      // its six
 std::string nonce_for(const cid& accept, std::uint64_t slice);
 
 struct requirements {
-    std::string scheme;            // "exact"
+    std::string scheme;            // "exact", "upto"
     std::string network;           // CAIP-2
     std::string amount;
     std::string asset;
@@ -69,12 +69,38 @@ struct payment_required {
 };
 BOOST_DESCRIBE_STRUCT(payment_required, (), (x402Version, error, resource, accepts, extensions))
 
+// Permit2's PermitWitnessTransferFrom, as the schemes exact and upto have it (messages/evm/permit2). Numbers are decimal text.
+struct token_permissions {
+    std::string token, amount;
+    bool operator==(const token_permissions&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(token_permissions, (), (token, amount))
+struct permit_witness {
+    std::string to;
+    std::optional<std::string> facilitator; // upto: who alone may bring it
+    std::string validAfter;                 // seconds
+    bool operator==(const permit_witness&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(permit_witness, (), (to, facilitator, validAfter))
+struct permit2_authorization {
+    std::string from;
+    token_permissions permitted;
+    std::string spender, nonce, deadline; // of 256 bits; seconds
+    permit_witness witness;
+    bool operator==(const permit2_authorization&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(permit2_authorization, (), (from, permitted, spender, nonce, deadline, witness))
+
+// On the wire there is one of the two. In here a permit has both: `authorization` says in its own words what is to be moved by it, under a nonce that
+// no token takes, so that whoever keeps, counts or asks after payments need not know of permits.
+inline constexpr std::string_view permit_nonce = "permit2:"; // then 0x + 64 hex
 struct exact_payload {
     std::string signature; // 0x + 130 hex
     x402::authorization authorization;
+    std::optional<permit2_authorization> permit2Authorization = std::nullopt;
     bool operator==(const exact_payload&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(exact_payload, (), (signature, authorization))
+BOOST_DESCRIBE_STRUCT(exact_payload, (), (signature, authorization, permit2Authorization))
 
 struct payment {
     std::int64_t x402Version = 2;
@@ -90,8 +116,9 @@ struct settlement {
     std::string transaction; // "" if none
     std::string network;
     std::optional<std::string> payer, errorReason, errorMessage;
+    std::optional<std::string> amount = std::nullopt; // that moved, where it is said
 };
-BOOST_DESCRIBE_STRUCT(settlement, (), (success, transaction, network, payer, errorReason, errorMessage))
+BOOST_DESCRIBE_STRUCT(settlement, (), (success, transaction, network, payer, errorReason, errorMessage, amount))
 
 // Headers. Unknown members are ignored (a peer may know more). Codes "bad_payment_header" and those of from_value.
 template <class T>
@@ -105,6 +132,13 @@ result<T> from_header(std::string_view header) {
     if (!v) return v.error();
     return from_value<T>(*v, unknown_fields::ignore);
 }
+// A payment as it is on the wire: of an authorisation or of a permit, never both. Headers are read and written by these.
+result<payment> payment_of(const value&); // also code "invalid_payload"
+value wire_of(const payment&);
+template <>
+std::string to_header(const payment&);
+template <>
+result<payment> from_header(std::string_view);
 // A version-1 PAYMENT header ("X-PAYMENT"), lifted to the version-2 form against the one requirement offered.
 result<payment> from_v1_header(std::string_view, const requirements& offered);
 result<payment_required> from_v1_body(const value&); // what a version-1 server demands, in version 2's words; networks unknown here are left out
@@ -139,10 +173,11 @@ bool matches(const requirements& accepted, const requirements& offered);
 value identifier_offered();                         // how a server says that it knows it
 result<std::string> identifier_of(const payment&);  // "" where there is none; code "bad_payment_identifier" (16 to 128 of A-Z a-z 0-9 _ -)
 
-// The cheapest of what is demanded that is paid on this network with this token, by a flow that settles once. Codes "no_way_to_pay", "price_too_high".
+// The cheapest of what is demanded that is paid on this network with this token, by a flow that settles once; by a permit only where no authorisation
+// will do, and the cheapest maximum only where nothing exact will. Codes "no_way_to_pay", "price_too_high".
 result<requirements> choose(const payment_required&, std::string_view network, const domain& token, amount most);
 
-// Alice's side: authorises `offered` for the purchase.
+// Alice's side: authorises `offered` for the purchase; by a permit where it asks for one. "0x" + 64 hex is the nonce of either.
 result<payment> authorise(const payment_required&, const requirements& offered, const crypto::secret& key, const std::string& nonce,
                           instant valid_before);
 

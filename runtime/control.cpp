@@ -43,6 +43,7 @@ public:
             if (is("POST", "/v1/pay")) return pay_for(*body, std::move(say));
             if (is("POST", "/v1/approve")) return pass<kept>(p_.requester, "requester", contract_order{text_of(*body, "id"), "approve", ""}, std::move(say));
             if (is("POST", "/v1/fund")) return fund(*body, std::move(say));
+            if (is("POST", "/v1/allow")) return allow(*body, std::move(say));
             if (is("POST", "/v1/vouch")) return vouch_for(*body, std::move(say));
             if (is("POST", "/v1/drain")) return pass<host_view>(p_.fleet, "fleet", drain_host{text_of(*body, "host"), flag_of(*body, "on")}, std::move(say));
             if (is("POST", "/v1/revoke")) return pass<kept>(p_.broker, "tunnel broker", route_revocation{text_of(*body, "label"), text_of(*body, "why")}, std::move(say));
@@ -279,6 +280,16 @@ private:
         const auto sum = number_of(body, "amount", 0);
         if (const auto given = p_.money.issue(to, sum, "souk wallet fund " + reason); !given) return say(http::error_response(given.error().code == "disk_full" ? 503 : 400, given.error()));
         say(json(value::map{{"to", to}, {"atomic", sum}, {"amount", to_decimal(sum)}, {"reason", reason}}));
+    }
+    void allow(const value& body, http::responder say) {
+        if (!p_.money.allow) return say(no_role("chain to pay on"));
+        const auto sum = number_of(body, "amount", -1);
+        if (sum < 0) return say(http::error_response(400, {"bad_amount", "an amount is needed, and is not below zero"}));
+        p_.money.allow(sum, [sum, say](result<value> said) {
+            if (!said) return say(http::error_response(409, said.error()));
+            said->as<value::map>()->emplace("amount", to_decimal(sum));
+            say(json(std::move(*said)));
+        });
     }
     // The rail is asked first: what moves while the books are read is in them, or is promised there.
     void statement(const http::request& r, http::responder say) {

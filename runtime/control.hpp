@@ -23,6 +23,7 @@ struct wallet_terms {
     std::function<result<void>(const std::string& to, amount, const std::string& reason)> issue; // play money, where the development ledger is kept here
     std::string ledger_at;         // https://host of the node that keeps it; "": it is kept here, or the rail is a chain
     std::int64_t gwei_for_one = 0; // most that bringing one payment to the chain may cost
+    std::function<void(amount, std::function<void(result<value>)>)> allow; // what Permit2 may move, where the rail is a chain
 };
 
 struct control_parts {
@@ -60,6 +61,7 @@ struct control_parts {
 //   GET  /v1/events?id=                          POST /v1/drain  {host, on}      POST /v1/pay {url, most, id, approved}
 //   GET  /v1/spending?to=                        POST /v1/approve {id}
 //                                                POST /v1/fund    {to, amount, reason}: where the development ledger is kept
+//                                                POST /v1/allow   {amount}: to Permit2, where the rail is a chain
 //   GET  /v1/fleet  /v1/machines  /v1/console?tag=
 //   GET  /v1/statement?from=&to=&party=&contract=&most=
 //   GET  /v1/routes /v1/links /v1/trust?did=&depth= /v1/wallet /v1/identity /v1/resolve?did= /v1/who?name=

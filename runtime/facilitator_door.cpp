@@ -4,6 +4,7 @@
 
 #include <souk/messages/ascii.hpp>
 #include <souk/messages/bytes.hpp>
+#include <souk/messages/evm/permit2.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/messages/x402.hpp>
 
@@ -48,6 +49,8 @@ void facilitator_door::answer(const http::request& r, http::responder say) {
     const auto who = caller(r);
     if (!who) return say(http::error_response(401, {"unauthorized", "this facilitator settles for those whose token it knows"}));
     auto q = read(r);
+    if (q && what == "settle")
+        if (const auto good = settle_what_is_asked(*q); !good) q = good.error();
     if (!q) { // what cannot be read is nobody's payment: in the answer's own form, so that a server understands it
         if (what == "verify") return say(http::json_response(400, to_json(value::map{{"isValid", false}, {"invalidReason", q.error().code}, {"invalidMessage", q.error().text}})));
         return say(http::json_response(400, to_json(value::map{{"success", false}, {"errorReason", q.error().code}, {"errorMessage", q.error().text}, {"transaction", ""}, {"network", ""}})));
@@ -90,10 +93,20 @@ result<facilitator_door::question> facilitator_door::read(const http::request& r
     if (q.version != 2) return refusal{"invalid_x402_version", "x402Version: expected 1 or 2"};
     auto o = from_value<x402::requirements>(*offered, unknown_fields::ignore);
     if (!o) return refusal{"invalid_payment_requirements", o.error().text};
-    auto p = from_value<x402::payment>(*payment, unknown_fields::ignore);
+    auto p = x402::payment_of(*payment);
     if (!p) return refusal{"invalid_payload", p.error().text};
     q.payment = std::move(*p), q.offered = std::move(*o), q.network = q.offered.network;
     return q;
+}
+
+// Of a permit of at most so much a server asks for what it comes to: that is moved, and the permit is judged by the most that it allows.
+result<void> facilitator_door::settle_what_is_asked(question& q) {
+    const auto& permit = q.payment.payload.permit2Authorization;
+    if (q.offered.scheme != "upto" || !permit) return {};
+    auto asked = evm::permit2::as_authorization(*permit, q.offered.amount);
+    if (!asked) return refusal{"invalid_payment_requirements", asked.error().text};
+    q.payment.payload.authorization = std::move(*asked), q.offered.amount = permit->permitted.amount;
+    return {};
 }
 
 void facilitator_door::verify(const question& q, http::responder say) {
@@ -131,16 +144,19 @@ void facilitator_door::settle(const std::string& who, const question& q, http::r
     ask<payment_judged>(*sys_, payments_, 25s, judge_payment{encode_described(q.payment), encode_described(q.offered)}, [self = shared_from_this(), key, finish, refuse, collect_it](result<payment_judged> j) {
         if (!j || (j->refused && j->refused->code == "rail_unknown")) return finish(money_moved{});
         // Used, and rightly signed: by ourselves a moment ago, or by whoever got hold of it. The rail knows whether it paid what it says.
-        if (j->refused && j->refused->code != "invalid_exact_evm_nonce_already_used") return self->end(key, false), refuse(*j->refused);
+        if (j->refused && j->refused->code != "invalid_exact_evm_nonce_already_used" && j->refused->code != "permit2_invalid_nonce") return self->end(key, false), refuse(*j->refused);
         collect_it();
     });
 }
 
 void facilitator_door::supported(http::responder say) {
-    ask<rail_view>(*sys_, payments_, 10s, rail_query{}, [say](result<rail_view> r) {
+    ask<rail_view>(*sys_, payments_, 10s, rail_query{}, [say, turn = turn_++](result<rail_view> r) {
         if (!r) return say(http::error_response(503, {"not_now", r.error().text}));
         value::list kinds{value::map{{"x402Version", 2}, {"scheme", "exact"}, {"network", r->network}}};
         if (const auto name = x402::v1_name(r->network)) kinds.push_back(value::map{{"x402Version", 1}, {"scheme", "exact"}, {"network", *name}});
+        // Who is named in a permit of at most so much is the one who settles it: each of the keys in its turn.
+        if (!r->signers.empty() && r->network.starts_with("eip155:"))
+            kinds.push_back(value::map{{"x402Version", 2}, {"scheme", "upto"}, {"network", r->network}, {"extra", value::map{{"facilitatorAddress", r->signers[turn % r->signers.size()]}}}});
         value::list signers;
         for (const auto& s : r->signers) signers.push_back(s);
         say_json(say, {{"kinds", std::move(kinds)}, {"extensions", value::list{"payment-identifier"}}, {"signers", value::map{{"eip155:*", std::move(signers)}}}});

@@ -1,6 +1,7 @@
-// x402's facilitator: others' payments, judged and brought to this node's rail. POST /facilitator/verify and /settle, GET /facilitator/supported; versions
-// 2 and 1. A business answer is HTTP 200 whichever way it goes.
+// x402's facilitator: others' payments, judged and brought to this node's rail: `exact` by authorisation or by permit, and `upto`. POST
+// /facilitator/verify and /settle, GET /facilitator/supported; versions 2 and 1. A business answer is HTTP 200 whichever way it goes.
 #pragma once
+#include <atomic>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -29,6 +30,7 @@ private:
 
     std::optional<std::string> caller(const http::request&) const; // who asks; none: nobody that may
     static result<question> read(const http::request&);
+    static result<void> settle_what_is_asked(question&);
     void verify(const question&, http::responder);
     void settle(const std::string& who, const question&, http::responder);
     void supported(http::responder);
@@ -50,6 +52,7 @@ private:
     std::mutex guard_;
     std::unordered_map<std::string, told> told_;
     std::list<std::string> order_; // the oldest first
+    std::atomic<std::size_t> turn_ = 0;
 };
 
 } // namespace souk

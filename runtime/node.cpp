@@ -16,6 +16,8 @@
 #include <souk/actors/offerings/finder.hpp>
 #include <souk/actors/payments/channels.hpp>
 #include <souk/actors/payments/evm_channels.hpp>
+#include <souk/actors/payments/evm_permits.hpp>
+#include <souk/actors/payments/permit_allowance.hpp>
 #include <souk/actors/payments/evm_rail.hpp>
 #include <souk/actors/payments/payments.hpp>
 #include <souk/actors/policy/association.hpp>
@@ -150,6 +152,11 @@ private:
         const auto drop = [](auto&... handles) { ((handles = std::decay_t<decltype(handles)>{}), ...); }; // else the system waits for them
         if (crier_) caf::anon_send_exit(crier_, caf::exit_reason::user_shutdown);
         if (evm_rail_) evm_rail_->close();
+        {
+            const std::lock_guard hold(allowing_);
+            stopping_allowance_ = true;
+            if (permit_allowance_) permit_allowance_->close();
+        }
         drop(crier_, offerings_, signer_, policy_, payments_, channels_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
         cluster_.reset();
     }
@@ -270,8 +277,19 @@ private:
             });
         };
     }
-    wallet_terms money() const {
+    wallet_terms money() {
         wallet_terms t;
+        if (evm_rail_)
+            t.allow = [this](amount sum, std::function<void(result<value>)> tell) {
+                permit_allowance* all = nullptr;
+                {
+                    const std::lock_guard hold(allowing_);
+                    if (stopping_allowance_) return tell(refusal{"not_now", "this node is stopping"});
+                    if (!permit_allowance_) permit_allowance_ = std::make_unique<permit_allowance>(*sys_, *evm_rail_, *log_, keys_->wallet());
+                    all = permit_allowance_.get();
+                }
+                all->allow(std::to_string(sum), [tell](result<allowed> a) { a ? tell(to_value(*a)) : tell(a.error()); });
+            };
         t.ledger_at = c_.wallet_ledger;
         if (c_.chain) t.gwei_for_one = c_.chain->most_gas * c_.chain->most_fee_gwei;
         if (ledger_) t.issue = [ledger = ledger_.get()](const std::string& to, amount sum, const std::string& reason) { return ledger->fund(to, sum, reason); };
@@ -299,10 +317,11 @@ private:
             evm_channels_ = std::make_unique<evm_channels>(*evm_rail_, std::move(ch));
             channel_rail_ = evm_channels_.get();
         }
-        if (r.facilitator.empty()) return evm_rail_.get();
+        evm_permits_ = std::make_unique<evm_permits>(*evm_rail_, evm_permits_options{});
+        if (r.facilitator.empty()) return evm_permits_.get();
         facilitator_options f;
         f.url = r.facilitator, f.headers = {r.facilitator_headers.begin(), r.facilitator_headers.end()}, f.now = now_;
-        facilitated_ = make_facilitator_rail(http::fetcher_of(*web_), std::move(f), *evm_rail_);
+        facilitated_ = make_facilitator_rail(http::fetcher_of(*web_), std::move(f), *evm_permits_);
         return facilitated_.get();
     }
     void open_backend() {
@@ -612,6 +631,10 @@ private:
     std::unique_ptr<embedded_ledger> ledger_;
     std::unique_ptr<remote_ledger> remote_ledger_;
     std::unique_ptr<evm_rail> evm_rail_; // its lanes end with the system
+    std::unique_ptr<evm_permits> evm_permits_; // in front of it
+    std::mutex allowing_;
+    std::unique_ptr<permit_allowance> permit_allowance_; // from when it is first asked; its lane ends with the system
+    bool stopping_allowance_ = false;
     std::unique_ptr<payment_rail> facilitated_;
     payment_rail* rail_ = nullptr;
     std::unique_ptr<evm_channels> evm_channels_;

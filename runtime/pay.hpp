@@ -1,4 +1,4 @@
-// Pays at any door that asks by x402 (versions 2 and 1, the scheme `exact`).
+// Pays at any door that asks by x402 (versions 2 and 1): `exact`, by an authorisation or by a permit, and `upto`.
 #pragma once
 #include <souk/backends/http/client.hpp>
 #include <souk/backends/rails/rail.hpp>
@@ -16,7 +16,7 @@ struct paid_for {
     std::int64_t status = 0;
     std::string type, body;          // as they came; at most 1 MiB
     bool paid = false;
-    std::int64_t value = 0;               // authorised, and, if `paid`, moved
+    std::int64_t value = 0;               // authorised, and, if `paid`, moved: of `upto` what the seller says that it came to
     std::string to, nonce, transaction, network;
 };
 BOOST_DESCRIBE_STRUCT(paid_for, (), (status, type, body, paid, value, to, nonce, transaction, network))
@@ -33,7 +33,8 @@ struct purse { // all of it must outlive the payment
 
 // Once, on any thread. What asks for no payment is answered as it is. Beside those of x402::choose and of http::client, codes "payment_refused" (nothing
 // moved, as far as the seller says), "payment_unknown" (it was authorised and may yet move: the same id again finds out, and pays nothing twice),
-// "paid_unserved" (the rail has it, and no answer came).
+// "paid_unserved" (the rail has it, and no answer came), "permit2_allowance_required" (the wallet has to approve the token to Permit2 first),
+// "paid_otherwise" (the same id is paid by an authorisation, and a permit is asked for now; or the other way about).
 void pay(purse, to_pay, std::function<void(result<paid_for>)>);
 
 } // namespace souk

@@ -294,7 +294,8 @@ private:
     }
     // Used or expired, and rightly signed: somebody may have brought it to the rail before us, and then it is paid. The rail knows.
     static bool may_have_moved(const refusal& why) {
-        return why.code == "invalid_exact_evm_nonce_already_used" || why.code == "invalid_exact_evm_payload_authorization_valid_before";
+        return why.code == "invalid_exact_evm_nonce_already_used" || why.code == "invalid_exact_evm_payload_authorization_valid_before" || why.code == "permit2_invalid_nonce" ||
+               why.code == "permit2_deadline_expired";
     }
     void take_payment(const std::string& key, const lease::state& s, visit v, lease::command what) {
         request(*self_, all_->shard(key), 20s, order<lease>{key, std::move(what)})

@@ -80,7 +80,8 @@ paid_answer unpaid(const lease::state& s, const paid_request& asked, const rail_
     need.accepts.push_back(offer(s, rail));
     if (streamed) need.accepts.push_back(std::move(*streamed));
     need.extensions = x402::identifier_offered();
-    paid_answer a{402, {{"content-type", "application/json"}, {"cache-control", "no-store"}}, to_json(x402::v1_body(need))};
+    const std::uint32_t status = why.code == "permit2_allowance_required" ? 412 : 402; // it is not asked for anew: there is something to be done first
+    paid_answer a{status, {{"content-type", "application/json"}, {"cache-control", "no-store"}}, to_json(x402::v1_body(need))};
     a.head["payment-required"] = x402::to_header(need);
     if (asked.payment || asked.payment_v1) {
         x402::settlement no;

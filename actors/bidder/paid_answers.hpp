@@ -16,7 +16,7 @@ paid_answer promised(const lease::state&, amount in_all, const channel_view& sta
 
 // Why it is not paid: what the last payment was refused for, or "payment_required".
 refusal unpaid_because(const lease::state&);
-// 402. Two ways to pay; `streamed` is the one by channel, if there is one now.
+// 402, or 412 where the payer has to approve something first. Two ways to pay; `streamed` is the one by channel, if there is one now.
 paid_answer unpaid(const lease::state&, const paid_request&, const rail_view&, std::optional<x402::requirements> streamed, const refusal& why);
 
 // -- at once: x402's scheme exact

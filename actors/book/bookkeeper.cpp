@@ -123,11 +123,11 @@ void bookkeeper::promise(const book::spending& s, std::function<void(result<void
     w.kept(refusal{"not_now", "this node is stopping"});
 }
 
-void bookkeeper::moved(const book::spending& s, const std::string& transaction) {
+void bookkeeper::moved(const book::spending& s, const std::string& transaction, std::optional<amount> much) {
     const auto at = options_.now();
     const auto promise = book::promised(s, at);
     if (!promise) return;
-    const auto e = book::came_true(promise->what(), book::token_of(s.network, s.asset), s.value, transaction, at);
+    const auto e = book::came_true(promise->what(), book::token_of(s.network, s.asset), s.value, transaction, at, much);
     if (e) store_->write({{*e}, {}, {}, {}}, false);
 }
 
@@ -203,10 +203,11 @@ void bookkeeper::look_after(payment_rail& rail, const book::outstanding& promise
     a.from = promise.what.subject.substr(4, slash - 4), a.nonce = promise.what.subject.substr(slash + 1);
     const auto value = static_cast<amount>(-promise.sum);
     a.to = promise.what.party, a.value = std::to_string(value);
+    if (a.nonce.starts_with(x402::permit_nonce)) a.value.clear(); // what came of it, which may be less
     rail.look_up(a, [self = shared_from_this(), promise, value](const look_up_answer& said) {
         if (said.how == moved::unknown || (said.how == moved::no && !said.spent && said.as_of <= promise.what.until)) return;
         const auto at = self->options_.now();
-        const auto e = said.how == moved::yes ? book::came_true(promise.what, promise.asset, value, said.transaction, at)
+        const auto e = said.how == moved::yes ? book::came_true(promise.what, promise.asset, value, said.transaction, at, said.value)
                                               : book::came_to_nothing(promise.what, promise.asset, value, "the authorisation was never used", at);
         if (e) self->store_->write({{*e}, {}, {}, {}}, false);
     });

@@ -33,7 +33,7 @@ public:
 
     // A payment at somebody's door, before it is signed: `then` when that is durable, or with the reason why not.
     void promise(const book::spending&, std::function<void(result<void>)> then);
-    void moved(const book::spending&, const std::string& transaction);
+    void moved(const book::spending&, const std::string& transaction, std::optional<amount> much = {}); // all that was promised, or less
     // Asks the rail what became of such payments that nobody said anything of, and once what was in the wallet before these books.
     void ask(payment_rail&);
     void close(); // after it the rail is asked nothing more, and what was entered before is kept

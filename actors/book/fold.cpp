@@ -1,5 +1,7 @@
 #include <souk/actors/book/fold.hpp>
 
+#include <algorithm>
+
 #include <souk/messages/ascii.hpp>
 
 namespace souk::book {
@@ -25,9 +27,11 @@ struct writer {
 // 0 where it has none, so that the entry is refused and nothing wraps.
 amount minus(amount v) { return v > 0 ? -v : 0; }
 
-std::vector<std::pair<account, amount>> settling(amount v) {
-    return {{account::payable, v}, {account::wallet, minus(v)}, {account::expense, v}, {account::promised, minus(v)}};
+// Of what was promised this much moved; the rest of it is owed no more.
+std::vector<std::pair<account, amount>> settling(amount promised, amount v) {
+    return {{account::payable, promised}, {account::wallet, minus(v)}, {account::expense, v}, {account::promised, minus(promised)}};
 }
+std::vector<std::pair<account, amount>> settling(amount v) { return settling(v, v); }
 std::vector<std::pair<account, amount>> lapsing(amount v) { return {{account::payable, v}, {account::promised, minus(v)}}; }
 
 std::string payment_subject(const std::string& key) { return "payment/" + key; }
@@ -44,6 +48,7 @@ folded fold(const std::string& key, const payment::state& s, const std::string& 
     w.of = {kind::promised, payment_subject(key), s.what.accept, lower(a.from), {}, {}, at, s.what.valid_before};
     w.asset = token_of(s.what.network, s.what.asset);
     const auto v = s.what.value;
+    if (v == 0) return std::move(w.all);
     w.put(kind::promised, {{account::receivable, v}, {account::promised, minus(v)}});
     if (s.at == phase::failed) w.put(kind::lapsed, {{account::promised, v}, {account::receivable, minus(v)}}, s.why.text);
     if (s.at < phase::confirmed || s.at == phase::failed) return std::move(w.all);
@@ -140,8 +145,9 @@ result<entry> outcome_of(const details& promise, kind what, const std::string& a
 }
 } // namespace
 
-result<entry> came_true(const details& promise, const std::string& asset, amount value, const std::string& transaction, instant at) {
-    return outcome_of(promise, kind::settled, asset, settling(value), {}, transaction, at);
+result<entry> came_true(const details& promise, const std::string& asset, amount value, const std::string& transaction, instant at, std::optional<amount> moved) {
+    if (moved && *moved == 0) return came_to_nothing(promise, asset, value, "nothing of it was asked for", at);
+    return outcome_of(promise, kind::settled, asset, settling(value, std::min(moved.value_or(value), value)), {}, transaction, at);
 }
 result<entry> came_to_nothing(const details& promise, const std::string& asset, amount value, const std::string& why, instant at) {
     return outcome_of(promise, kind::lapsed, asset, lapsing(value), why, {}, at);

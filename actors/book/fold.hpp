@@ -41,7 +41,7 @@ struct spending {
 };
 std::string subject_of(const spending&);
 result<entry> promised(const spending&, instant at);
-result<entry> came_true(const details& promise, const std::string& asset, amount value, const std::string& transaction, instant at);
+result<entry> came_true(const details& promise, const std::string& asset, amount value, const std::string& transaction, instant at, std::optional<amount> moved = {}); // moved: less than `value`
 result<entry> came_to_nothing(const details& promise, const std::string& asset, amount value, const std::string& why, instant at);
 // What was there before these books: at their beginning, by the rail's word.
 result<entry> opening(const std::string& address, const std::string& asset, amount value, instant at);

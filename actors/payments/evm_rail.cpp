@@ -140,28 +140,16 @@ private:
     void check_signature(const x402::exact_payload& p, const x402::domain& d, std::function<void(result<void>)> tell) {
         const auto digest = x402::digest_of(d, p.authorization);
         if (!digest) return tell(refusal{"invalid_payload", digest.error().text});
-        const auto signature = evm::bytes_of(p.signature, evm::any_size);
-        if (!signature) return tell(refusal{"invalid_exact_evm_signature", "the signature is not 0x and hexadecimal"});
-        on_->code(p.authorization.from, [self = shared_from_this(), p, d, digest = *digest, signature = *signature, tell](result<std::string> code) {
-            if (!code) return tell(refusal{"rail_unknown", code.error().text});
-            if (code->empty()) {
-                if (token::is_wrapped(signature)) return self->check_undeployed(p, digest, signature, tell);
-                const auto payer = x402::check_signature(p, d);
-                return tell(payer ? result<void>() : payer.error());
-            }
-            const auto inner = self->inner_of(signature);
-            const auto call = inner ? token::is_valid_signature(digest, *inner) : inner;
-            if (!call) return tell(refusal{"invalid_exact_evm_signature", call.error().text});
-            self->on_->call({}, p.authorization.from, *call, std::nullopt, [tell](result<evm::called> c) {
-                if (!c) return tell(refusal{"rail_unknown", c.error().text});
-                if (c->reverted || !token::is_yes(c->data)) return tell(refusal{"invalid_exact_evm_signature", "the payer's contract does not take this signature as its own"});
-                tell({});
-            });
+        evm_looks::check_signature(on_, p.authorization.from, *digest, p.signature, [self = shared_from_this(), p, digest = *digest, tell](result<void> good) {
+            if (!good && good.error().code == "not_signed") return tell(refusal{"invalid_exact_evm_signature", good.error().text});
+            if (!good && good.error().code == "eip6492_factory_not_allowed") return self->check_undeployed(p, digest, tell);
+            tell(std::move(good));
         });
     }
     // Of a wallet that is not there yet: what it would say once its factory has made it.
-    void check_undeployed(const x402::exact_payload& p, const std::string& digest, const std::string& signature, std::function<void(result<void>)> tell) {
-        const auto w = token::unwrap(signature);
+    void check_undeployed(const x402::exact_payload& p, const std::string& digest, std::function<void(result<void>)> tell) {
+        const auto signature = evm::bytes_of(p.signature, evm::any_size);
+        const auto w = signature ? token::unwrap(*signature) : result<token::wrapped>(signature.error());
         if (!w) return tell(refusal{"invalid_exact_evm_signature", w.error().text});
         if (!allowed(w->factory)) return tell(refusal{"eip6492_factory_not_allowed", "the payer's wallet is not deployed, and " + w->factory + " is not asked to deploy one"});
         const auto asked = token::is_valid_signature(digest, w->inner);
@@ -185,12 +173,6 @@ private:
             if (!code) return then(refusal{"rail_unknown", code.error().text});
             then(code->empty() ? std::optional(w) : std::nullopt);
         });
-    }
-    static result<std::string> inner_of(const std::string& signature) {
-        if (!token::is_wrapped(signature)) return signature;
-        auto w = token::unwrap(signature);
-        if (!w) return w.error();
-        return std::move(w->inner);
     }
 
     // -- what the token would say
@@ -243,9 +225,7 @@ private:
         });
     }
     result<std::string> transfer_of(const x402::exact_payload& p) const {
-        const auto signature = evm::bytes_of(p.signature, evm::any_size);
-        if (!signature) return signature;
-        const auto inner = inner_of(*signature);
+        const auto inner = evm_looks::inner_signature(p.signature);
         if (!inner) return inner;
         return token::transfer_with_authorization(p.authorization, *inner);
     }

@@ -21,10 +21,13 @@ struct rules {
 
     verdicts operator()(const payment::pay& c) const {
         if (s.at != phase::none) {
-            if (c.what.authorised == s.what.authorised && c.what.accept == s.what.accept) return {}; // said again: the first time counts
+            if (payment::is_same(c.what, s.what)) return {}; // the first time counts
             return refusal{"nonce_conflict", "this nonce already stands for another payment"};
         }
-        if (c.what.value <= 0) return refusal{"bad_amount", "an amount must be above zero"};
+        // Of a permit of at most so much nothing may be asked for, and then nothing else ever is.
+        const auto& permit = c.what.authorised.permit2Authorization;
+        const bool may_be_nothing = permit && permit->witness.facilitator;
+        if (c.what.value < (may_be_nothing ? 0 : 1)) return refusal{"bad_amount", "an amount must be above zero"};
         // One that has expired may have been used before, by whoever got hold of it: the rail says.
         return payment::intended{c.what};
     }
@@ -63,7 +66,8 @@ struct rules {
     verdicts operator()(const outcome<payment::look_up>& o) const {
         if (s.at != phase::asking || o.said != verdict::done) return {};
         if (o.found.transaction) return payment::confirmed{*o.found.transaction};
-        if (o.found.spent) return payment::failed{{"invalid_exact_evm_nonce_already_used", "its nonce was spent on another transfer"}};
+        if (o.found.spent)
+            return payment::failed{{s.what.authorised.permit2Authorization ? "permit2_invalid_nonce" : "invalid_exact_evm_nonce_already_used", "its nonce was spent on another transfer"}};
         if (o.found.as_of > s.what.valid_before || planted(defect::early_absence)) return payment::failed{s.why}; // by the rail's clock, not ours
         return {};
     }

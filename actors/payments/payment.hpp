@@ -1,4 +1,5 @@
-// A payment: one signed authorisation, keyed by (from, nonce), that moves money once or not at all; and what goes back of it.
+// A payment: one signed authorisation or permit, keyed by (from, nonce), that moves money once or not at all; and what goes back of it. What is moved
+// of a permit of at most so much is fixed by who first asks for it.
 //
 //   intended -> confirmed -> settled               the usual way; `settled` when nothing can be asked back any more
 //   intended -> asking -> confirmed | failed       its time ran out: only the rail knows
@@ -19,7 +20,7 @@ struct payment {
         x402::exact_payload authorised;
         std::string network, asset;
         std::string accept; // CID of what it pays for: the same authorisation never pays for another
-        std::int64_t value = 0;
+        std::int64_t value = 0;   // 0: a permit of at most so much, of which nothing is asked for
         instant valid_before;     // the rail refuses the authorisation after this
         instant refundable_until;
         bool operator==(const terms&) const = default;
@@ -77,6 +78,7 @@ struct payment {
     static std::optional<instant> deadline(const state& s);
 
     static std::string key_of(const x402::authorization&); // from (lower case) '/' nonce (lower case)
+    static bool is_same(const terms& a, const terms& b) { return a.authorised == b.authorised && a.accept == b.accept; } // said again
 };
 
 BOOST_DESCRIBE_ENUM(payment::phase, none, intended, asking, confirmed, refunding, failed, refunded, settled)

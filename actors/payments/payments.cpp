@@ -76,9 +76,9 @@ struct payments_state {
                 if (p->accepted.network != rail_.network()) return money_moved{came::no, {}, {}, refusal{"invalid_network", "this node is paid on " + rail_.network()}};
                 const instant until{std::chrono::seconds{before}};
                 return wait_for(payment::key_of(a),
-                                payment::pay{{p->payload, p->accepted.network, p->accepted.asset, c.accept, value, until, c.refundable_until}}, a);
+                                payment::pay{{p->payload, p->accepted.network, p->accepted.asset, c.accept, value, until, c.refundable_until}});
             },
-            [this](const give_back& g) -> caf::result<money_moved> { return wait_for(g.key, payment::refund{g.amount, g.why}, std::nullopt); },
+            [this](const give_back& g) -> caf::result<money_moved> { return wait_for(g.key, payment::refund{g.amount, g.why}); },
             [this](const rail_query&) -> caf::result<rail_view> {
                 const auto token = rail_.token();
                 return rail_view{rail_.network(), rail_.asset(), options_.pay_to, token.name, token.version, rail_.signers()};
@@ -99,7 +99,10 @@ struct payments_state {
             [this](const payment_changed& c) {
                 const auto [from, to] = waiting_.equal_range(c.key);
                 for (auto at = from; at != to;) {
-                    if (auto said = said_of(c.key, c.now, !at->second.paying)) {
+                    // Who brought something else under the same nonce is answered by its refusal alone, however soon this one is told of.
+                    const auto& meant = at->second.meant;
+                    const bool other = meant && !payment::is_same(*meant, c.now.what);
+                    if (auto said = other ? std::nullopt : said_of(c.key, c.now, !meant)) {
                         deliver(at->second, std::move(*said));
                         at = waiting_.erase(at);
                     } else {
@@ -122,7 +125,7 @@ struct payments_state {
 private:
     struct waiter {
         std::uint64_t number = 0;
-        std::optional<x402::authorization> paying; // none: it is about the refund
+        std::optional<payment::terms> meant; // what is to be paid; none: it is about the refund
         caf::typed_response_promise<money_moved> promise;
     };
 
@@ -133,15 +136,16 @@ private:
     }
     // Of what is not known yet, the transaction that is to bring it.
     void deliver(waiter& w, money_moved said) {
-        if (said.how == came::unknown && w.paying) said.transaction = rail_.on_its_way(*w.paying);
+        if (said.how == came::unknown && w.meant) said.transaction = rail_.on_its_way(w.meant->authorised.authorization);
         w.promise.deliver(std::move(said));
     }
     // Orders, then waits for the entity to say what came of it. What it already said is asked for after the order is durable.
-    caf::result<money_moved> wait_for(const std::string& key, payment::command what, std::optional<x402::authorization> paying) {
+    caf::result<money_moved> wait_for(const std::string& key, payment::command what) {
         auto promise = self_->template make_response_promise<money_moved>();
         const auto mine = ++last_waiter_;
-        const bool about_refund = !paying;
-        waiting_.emplace(key, waiter{mine, std::move(paying), promise});
+        const auto* paid = std::get_if<payment::pay>(&what);
+        const bool about_refund = !paid;
+        waiting_.emplace(key, waiter{mine, paid ? std::optional(paid->what) : std::nullopt, promise});
         send_after(*self_, handle{self_}, options_.answer_within, stop_waiting{key, mine});
         const auto drop = [this, key, mine](money_moved said) {
             const auto [from, to] = waiting_.equal_range(key);

@@ -5,6 +5,7 @@
 #include <souk/actors/common/verified.hpp>
 #include <souk/actors/requester/requester.hpp>
 #include <souk/messages/bytes.hpp>
+#include <souk/messages/evm/permit2.hpp>
 #include <souk/messages/rbac.hpp>
 #include <souk/messages/x402.hpp>
 
@@ -277,7 +278,7 @@ void purchase_world::send_payment(const purchase::pay& f, const std::string& url
     if (!need) return failed("the seller's demand cannot be read: " + need.error().text);
     const x402::requirements* chosen = nullptr;
     for (const auto& r : need->accepts)
-        if (r.scheme == "exact" && r.network == rail_.network() && r.asset == rail_.asset()) chosen = &r;
+        if (r.scheme == "exact" && r.network == rail_.network() && r.asset == rail_.asset() && !evm::permit2::is_asked_for(r)) chosen = &r; // a contract has one nonce, the token's
     if (!chosen) return failed("the seller takes no payment that this wallet can make (" + rail_.network() + ")");
     // The bid is the price. A demand for anything else is not signed, whatever it says.
     if (chosen->amount != std::to_string(f.for_slice)) return failed("the seller demands " + chosen->amount + ", its bid says " + std::to_string(f.for_slice));

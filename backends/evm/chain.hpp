@@ -29,6 +29,11 @@ struct receipt { // of a transaction that is in a block
     std::vector<log> logs;
     bool operator==(const receipt&) const = default;
 };
+struct sent { // a transaction, as it was brought to the chain
+    std::string hash, from, to; // lower case; to nobody: a contract was made
+    std::string data;           // bytes
+    bool operator==(const sent&) const = default;
+};
 struct called {
     bool reverted = false;
     std::string data; // what it returned, or why it was reverted (abi::revert_reason)
@@ -68,6 +73,7 @@ public:
     virtual void send(const std::string& raw, tell<void>) = 0; // already known is as good as taken
     virtual void receipt_of(const std::string& transaction, tell<std::optional<receipt>>) = 0;
     virtual void logs(const log_filter&, tell<std::vector<log>>) = 0;
+    virtual void transaction_of(const std::string& hash, tell<std::optional<sent>> t) { (void)hash, t(refusal{"rpc_refused", "this chain does not show transactions"}); }
 };
 
 } // namespace souk::evm

@@ -84,6 +84,19 @@ result<std::optional<receipt>> receipt_in(const value& v) {
     return std::optional(std::move(r));
 }
 
+result<std::optional<sent>> sent_in(const value& v) {
+    if (v.is_null()) return std::optional<sent>();
+    sent s;
+    auto hash = hash_in(v, "hash");
+    const auto from = address_word(v.text("from")), to = address_word(v.text("to"));
+    auto data = bytes_of(v.text("input"), any_size);
+    const auto* receiver = v.find("to");
+    if (!hash || !from || !data || (!to && receiver && !receiver->is_null())) return unusable("a transaction");
+    s.hash = std::move(*hash), s.from = address_of(*from), s.data = std::move(*data);
+    if (to) s.to = address_of(*to);
+    return std::optional(std::move(s));
+}
+
 // What nodes say in their own words has no codes that agree: the words do, roughly.
 refusal in_our_codes(const value& error) {
     std::string words(error.text("message").substr(0, longest_word_of_node));
@@ -163,6 +176,14 @@ public:
             auto r = receipt_in(*v);
             if (r && *r && (*r)->transaction != transaction) return t(unusable("a receipt of another transaction"));
             t(std::move(r));
+        });
+    }
+    void transaction_of(const std::string& hash, tell<std::optional<sent>> t) override {
+        ask("eth_getTransactionByHash", {hash}, [t, hash](result<value> v) {
+            if (!v) return t(v.error());
+            auto s = sent_in(*v);
+            if (s && *s && (*s)->hash != hash) return t(unusable("another transaction"));
+            t(std::move(s));
         });
     }
     void logs(const log_filter& f, tell<std::vector<log>> t) override {

@@ -75,6 +75,9 @@ public:
     void receipt_of(const std::string& transaction, tell<std::optional<receipt>> t) override {
         agreed<std::optional<receipt>>([transaction](chain& c, tell<std::optional<receipt>> one) { c.receipt_of(transaction, std::move(one)); }, std::move(t));
     }
+    void transaction_of(const std::string& hash, tell<std::optional<sent>> t) override {
+        agreed<std::optional<sent>>([hash](chain& c, tell<std::optional<sent>> one) { c.transaction_of(hash, std::move(one)); }, std::move(t));
+    }
     void logs(const log_filter& f, tell<std::vector<log>> t) override {
         agreed<std::vector<log>>([f](chain& c, tell<std::vector<log>> one) { c.logs(f, std::move(one)); }, std::move(t));
     }

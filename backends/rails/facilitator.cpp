@@ -52,7 +52,12 @@ public:
             r.extra = value(value::map{{"name", token.name}, {"version", token.version}});
             x402::payment whole;
             whole.accepted = r, whole.payload = p;
-            auto body = to_json(value::map{{"x402Version", 2}, {"paymentPayload", to_value(whole)}, {"paymentRequirements", to_value(r)}});
+            if (const auto& permit = p.permit2Authorization) {
+                value::map extra{{"name", token.name}, {"version", token.version}, {"assetTransferMethod", "permit2"}};
+                if (permit->witness.facilitator) r.scheme = "upto", extra.emplace("facilitatorAddress", *permit->witness.facilitator);
+                r.extra = value(std::move(extra)), whole.accepted = r, whole.accepted.amount = permit->permitted.amount;
+            }
+            auto body = to_json(value::map{{"x402Version", 2}, {"paymentPayload", x402::wire_of(whole)}, {"paymentRequirements", to_value(r)}});
             post(c, c->options.url + "/settle", std::move(body), 0, [c, p, tell](result<value> said) { judge(*c, p, std::move(said), tell); });
         });
     }

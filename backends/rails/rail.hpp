@@ -18,6 +18,7 @@ struct look_up_answer {
     std::string transaction;
     instant as_of;
     bool spent = false;         // with `no`: its nonce went with another transfer, or was cancelled, so that it never will be
+    std::optional<amount> value = std::nullopt; // with `yes`, of a permit: what moved of it
 };
 
 class payment_rail {
@@ -27,7 +28,7 @@ public:
     virtual x402::domain token() const = 0;       // what is signed against
     virtual std::string asset() const = 0;
     virtual std::vector<std::string> signers() const { return {}; } // addresses whose transactions bring payments to it
-    // Idempotent by (from, nonce): asked again after it was done, it says yes with the same transaction, if it is the same
+    // An authorisation; or a permit, where the rail takes them. Idempotent by (from, nonce): asked again after it was done, it says yes with the same transaction, if it is the same
     // transfer; `no` with "invalid_exact_evm_nonce_already_used" if it is another. Codes of x402's official facilitator.
     virtual void settle(const x402::exact_payload&, std::function<void(settle_answer)>) = 0;
     // Of this very transfer: who signed one nonce twice has paid what was settled first. An empty `to` or `value` stands for any.

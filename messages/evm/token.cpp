@@ -16,6 +16,18 @@ result<std::string> balance_of(std::string_view address) {
     if (!of) return of.error();
     return abi::call("balanceOf(address)", {abi::fixed(*of)});
 }
+result<std::string> allowance(std::string_view owner, std::string_view spender) {
+    const auto of = address_word(owner), to = address_word(spender);
+    if (!of) return of.error();
+    if (!to) return to.error();
+    return abi::call("allowance(address,address)", {abi::fixed(*of), abi::fixed(*to)});
+}
+result<std::string> approve(std::string_view spender, std::string_view amount) {
+    const auto to = address_word(spender), much = uint256(amount);
+    if (!to) return to.error();
+    if (!much) return much.error();
+    return abi::call("approve(address,uint256)", {abi::fixed(*to), abi::fixed(*much)});
+}
 result<std::string> authorization_state(std::string_view authorizer, std::string_view nonce) {
     const auto of = address_word(authorizer), n = bytes_of(nonce, 32);
     if (!of) return of.error();

@@ -7,6 +7,8 @@ namespace souk::evm::token {
 
 // Calls. Addresses and nonces are texts as in JSON; codes "bad_address", "bad_hex", "bad_authorization", "bad_signature".
 result<std::string> balance_of(std::string_view address);
+result<std::string> allowance(std::string_view owner, std::string_view spender);
+result<std::string> approve(std::string_view spender, std::string_view amount); // also code "bad_number"
 result<std::string> authorization_state(std::string_view authorizer, std::string_view nonce);
 std::string name();
 std::string version();

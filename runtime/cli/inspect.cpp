@@ -12,6 +12,7 @@
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/dag_cbor.hpp>
 #include <souk/messages/dialect.hpp>
+#include <souk/messages/evm/permit2.hpp>
 #include <souk/messages/json.hpp>
 #include <souk/messages/jwt.hpp>
 #include <souk/messages/lexicon.hpp>
@@ -167,12 +168,20 @@ value inspect_jwt(const question& q, const std::string& text) {
     return value(std::move(out));
 }
 
+// As far as no chain is asked, against what it says that it accepted.
+result<crypto::address> judged(const x402::payment& p, instant now) {
+    const auto& permit = p.payload.permit2Authorization;
+    if (!permit) return x402::check_exact(p, p.accepted, now);
+    if (const auto terms = evm::permit2::check_terms(p, p.accepted, {permit->witness.facilitator.value_or("")}, now); !terms) return terms.error();
+    return evm::permit2::check_signature(*x402::chain_of(p.accepted.network), p.payload);
+}
+
 value inspect_x402(const std::string& text) {
     value::map out;
     const auto t = trimmed(text);
     if (const auto p = x402::from_header<x402::payment>(t)) {
-        out["kind"] = "x402 payment", out["payment"] = to_value(*p);
-        const auto payer = x402::check_exact(*p, p->accepted, wall_clock()());
+        out["kind"] = "x402 payment", out["payment"] = x402::wire_of(*p);
+        const auto payer = judged(*p, wall_clock()());
         out["verdict"] = payer ? "good: signed by " + *payer : "BAD: " + payer.error().text + " (" + payer.error().code + ')';
     } else if (const auto need = x402::from_header<x402::payment_required>(t)) {
         out["kind"] = "x402 demand", out["demand"] = to_value(*need);

@@ -107,6 +107,16 @@ void fund(context& c, const fund_options& o) {
              [](const value& v) { return fmt::format("{} of play money issued to\n{}\n", text_of(v, "amount"), text_of(v, "to")); });
 }
 
+// Once for all payments by permit, or as often as the amount is used up.
+void allow(context& c, const std::string& much) {
+    const auto sum = from_decimal(much);
+    if (!sum) return c.fail(sum.error());
+    c.answer(c.ask().post("/v1/allow", {{"amount", *sum}}), [](const value& v) {
+        const auto by = text_of(v, "transaction");
+        return fmt::format("Permit2 may move {} of this wallet's by what the wallet signs{}\n", text_of(v, "amount"), by.empty() ? "; it might already" : "\n" + by);
+    });
+}
+
 // -- the key, without the node -----------------------------------------------------------------------------------------------------
 
 // A directory without a configuration is one that is about to have a node.
@@ -295,7 +305,7 @@ void encrypt(context& c, const encrypt_options& o) {
 } // namespace
 
 void add_wallet(CLI::App& app, context& c) {
-    auto* all = app.add_subcommand("wallet", "address and balance; new, import, address, balance, fund, encrypt");
+    auto* all = app.add_subcommand("wallet", "address and balance; new, import, address, balance, fund, allow, encrypt");
     all->require_subcommand(0, 1);
     all->add_subcommand("new", "make a key, where there is none")->callback([&c] { make(c); });
     static std::string from = "-";
@@ -312,6 +322,10 @@ void add_wallet(CLI::App& app, context& c) {
     s->add_option("--to", funding.to, "an address (default: this wallet's)");
     s->add_option("--id", funding.id, "your name for this: given again, nothing is issued twice");
     s->callback([&c] { fund(c, funding); });
+    static std::string allowing;
+    s = all->add_subcommand("allow", "what Permit2 may move of the token, by this wallet's signatures, for sellers who take nothing else; 0 takes it back");
+    s->add_option("amount", allowing, "in whole units, in all; it costs the wallet's own key some gas")->required();
+    s->callback([&c] { allow(c, allowing); });
     static encrypt_options encrypting;
     s = all->add_subcommand("encrypt", "keep this node's keys under a passphrase; run again, it finishes what was cut off");
     s->add_flag("--change", encrypting.change, "under another one than now, which is asked for");

@@ -1,7 +1,9 @@
 // node peers.mjs WHAT...: the official x402 packages, at work with souk. Run where they are installed.
 //   pay v1|v2 URL KEY             fetches URL with the official client; prints {status, body, receipt}
 //   name v2 URL KEY ID            two payments by the official client that bear one identifier, the first one twice; prints the three statuses
-//   serve v1|v2 PORT FACILITATOR PAYEE   a shop: GET /paid for a cent, settled by FACILITATOR; GET /free; GET /count says how often it served
+//   sign v2 URL KEY [AMOUNT]      what a facilitator is asked for a payment at URL by the official client: of AMOUNT, where it is not all
+//   serve v1|v2 PORT FACILITATOR PAYEE [permits]   a shop: GET /paid for a cent, settled by FACILITATOR; GET /free; GET /count says how often it served;
+//                                 by permits GET /permit for a cent, GET /upto?amount= for at most half a dollar
 //   facilitate PORT RPC KEY       the official facilitator, versions 1 and 2
 // `https://NAME.localhost` is looked for at SOUK_HOSTS: "NAME=PORT,NAME=PORT".
 import fs from 'node:fs'
@@ -29,14 +31,27 @@ if (what === 'pay') {
   if (version === 'v2') {
     const { x402Client } = await import('@x402/core/client')
     const { ExactEvmScheme } = await import('@x402/evm/exact/client')
+    const { UptoEvmScheme } = await import('@x402/evm/upto/client')
     const { wrapFetchWithPayment } = await import('@x402/fetch')
-    paying = wrapFetchWithPayment(local, new x402Client().register('eip155:*', new ExactEvmScheme(account)))
+    paying = wrapFetchWithPayment(local, new x402Client().register('eip155:*', new ExactEvmScheme(account)).register('eip155:*', new UptoEvmScheme(account)))
   } else {
     const { wrapFetchWithPayment } = await import('x402-fetch')
     paying = wrapFetchWithPayment(local, account)
   }
   const r = await paying(url)
   console.log(JSON.stringify({ status: r.status, body: await r.text(), receipt: decoded(r.headers.get(version === 'v2' ? 'payment-response' : 'x-payment-response')) }))
+  process.exit(0)
+}
+
+if (what === 'sign') {
+  const [url, key, amount] = rest
+  const { x402Client } = await import('@x402/core/client')
+  const { ExactEvmScheme } = await import('@x402/evm/exact/client')
+  const { UptoEvmScheme } = await import('@x402/evm/upto/client')
+  const account = privateKeyToAccount(keyIn(key))
+  const client = new x402Client().register('eip155:*', new ExactEvmScheme(account)).register('eip155:*', new UptoEvmScheme(account))
+  const paymentPayload = await client.createPaymentPayload(decoded((await local(url)).headers.get('payment-required')))
+  console.log(JSON.stringify({ x402Version: 2, paymentPayload, paymentRequirements: { ...paymentPayload.accepted, ...(amount ? { amount } : {}) } }))
   process.exit(0)
 }
 
@@ -62,7 +77,7 @@ if (what === 'name') {
 }
 
 if (what === 'serve') {
-  const [port, facilitator, payee] = rest
+  const [port, facilitator, payee, permits] = rest
   const { default: express } = await import('express')
   const app = express()
   let served = 0
@@ -71,9 +86,19 @@ if (what === 'serve') {
   if (version === 'v2') {
     const { HTTPFacilitatorClient, x402ResourceServer } = await import('@x402/core/server')
     const { ExactEvmScheme } = await import('@x402/evm/exact/server')
-    const { paymentMiddleware } = await import('@x402/express')
-    const server = new x402ResourceServer(new HTTPFacilitatorClient({ url: facilitator })).register('eip155:84532', new ExactEvmScheme())
-    app.use(paymentMiddleware({ 'GET /paid': { accepts: [{ scheme: 'exact', price: '$0.01', network: 'eip155:84532', payTo: payee, maxTimeoutSeconds: 300 }] } }, server))
+    const { UptoEvmScheme } = await import('@x402/evm/upto/server')
+    const { paymentMiddleware, setSettlementOverrides } = await import('@x402/express')
+    const network = 'eip155:84532', offer = more => ({ accepts: [{ scheme: 'exact', price: '$0.01', network, payTo: payee, maxTimeoutSeconds: 300, ...more }] })
+    const server = new x402ResourceServer(new HTTPFacilitatorClient({ url: facilitator })).register(network, new ExactEvmScheme())
+    const routes = { 'GET /paid': offer() }
+    if (permits) {
+      server.register(network, new UptoEvmScheme())
+      routes['GET /permit'] = offer({ price: { amount: '10000', asset: '0x036CbD53842c5426634e7929541eC2318f3dCF7e', extra: { name: 'USDC', version: '2', assetTransferMethod: 'permit2' } } })
+      routes['GET /upto'] = offer({ scheme: 'upto', price: '$0.50' })
+    }
+    app.use(paymentMiddleware(routes, server))
+    app.get('/permit', (q, s) => { ++served; s.json({ page: served }) })
+    app.get('/upto', (q, s) => { ++served; setSettlementOverrides(s, { amount: q.query.amount }); s.json({ page: served }) })
   } else {
     const { paymentMiddleware } = await import('x402-express')
     app.use(paymentMiddleware(payee, { 'GET /paid': { price: '$0.01', network: 'base-sepolia', config: { description: 'a page', maxTimeoutSeconds: 300 } } }, { url: facilitator }))
@@ -91,10 +116,11 @@ if (what === 'facilitate') {
   const { toFacilitatorEvmSigner } = await import('@x402/evm')
   const { ExactEvmScheme } = await import('@x402/evm/exact/facilitator')
   const { ExactEvmSchemeV1 } = await import('@x402/evm/exact/v1/facilitator')
+  const { UptoEvmScheme } = await import('@x402/evm/upto/facilitator')
   const account = privateKeyToAccount(key)
   const wallet = createWalletClient({ account, chain: baseSepolia, transport: http(rpc), pollingInterval: 50 }).extend(publicActions)
   const signer = toFacilitatorEvmSigner({ ...wallet, address: account.address })
-  const all = new x402Facilitator().register('eip155:84532', new ExactEvmScheme(signer)).registerV1(['base-sepolia'], new ExactEvmSchemeV1(signer))
+  const all = new x402Facilitator().register('eip155:84532', new ExactEvmScheme(signer)).register('eip155:84532', new UptoEvmScheme(signer)).registerV1(['base-sepolia'], new ExactEvmSchemeV1(signer))
   const app = express()
   app.use(express.json())
   const answering = f => async (q, s) => { try { s.json(await f(q.body)) } catch (e) { s.status(500).json({ error: e.message }) } }

@@ -279,3 +279,27 @@ TEST_CASE("gas is entered when its transaction is buried, whatever it came to, a
 }
 
 }
+
+TEST_CASE("of what was promised by a permit less may move: that is entered, and the rest is owed no more") {
+    const spending s{"https://shop.example/upto", "0xAlice", "0xBob", "permit2:0xnonce", "eip155:84532", "0xTOKEN", 500'000, begin + 300s};
+    const auto promise = promised(s, begin);
+    REQUIRE(promise.has_value());
+    for (const std::optional<amount> moved : {std::optional<amount>(123'456), std::optional<amount>(0), std::optional<amount>(), std::optional<amount>(600'000)}) {
+        const auto said = came_true(promise->what(), token_of(s.network, s.asset), s.value, moved == 0 ? "" : "0xtx", begin, moved);
+        REQUIRE(said.has_value());
+        books b;
+        b.all.emplace(promise->id(), *promise), b.all.emplace(said->id(), *said);
+        const auto much = std::min<amount>(moved.value_or(500'000), 500'000);
+        CHECK(b.sum(account::expense) == much);
+        CHECK(b.sum(account::wallet) == -much);
+        CHECK(b.sum(account::promised) == 0);
+        CHECK(b.sum(account::payable) == 0);
+        CHECK(b.of_all() == 0);
+    }
+    // The seller's side of nothing makes no entry.
+    payment::state nothing;
+    nothing.at = payment::phase::confirmed, nothing.what = terms(0);
+    const auto f = fold("0xalice/0xnonce", nothing, "0xBob", begin);
+    CHECK(f.entries.empty());
+    CHECK(f.refused.empty());
+}

@@ -100,3 +100,38 @@ TEST_CASE("an authorisation that comes after its time is asked after: somebody m
     step(outcome<payment::look_up>{{terms()}, verdict::done, {"0xabc", late, false}, {}});
     CHECK(s.at == payment::phase::confirmed);
 }
+
+TEST_CASE("of a permit of at most so much the first who asks says how much, and nothing is an amount; of anything else it is none") {
+    const instant now{1'700'000'000s};
+    const auto permit = [](std::int64_t value, bool at_most) {
+        auto t = terms(value);
+        t.authorised.permit2Authorization.emplace();
+        if (at_most) t.authorised.permit2Authorization->witness.facilitator = "0xEve";
+        return t;
+    };
+    CHECK(payment::decide({}, payment::pay{terms(0)}, now).refused->code == "bad_amount");
+    CHECK(payment::decide({}, payment::pay{permit(0, false)}, now).refused->code == "bad_amount");
+    CHECK(payment::decide({}, payment::pay{permit(-1, true)}, now).refused->code == "bad_amount");
+    for (const std::int64_t value : {0, 400}) {
+        payment::state s;
+        const auto step = [&](payment::command c) {
+            auto d = payment::decide(s, c, now);
+            for (const auto& e : d.events) s = payment::evolve(s, e);
+            return d;
+        };
+        CHECK(!step(payment::pay{permit(value, true)}).refused);
+        REQUIRE(payment::effects(s).size() == 1);
+        CHECK(std::get<payment::move>(payment::effects(s)[0]).what.value == value);
+        CHECK(step(payment::pay{permit(500, true)}).refused->code == "nonce_conflict"); // before it is settled
+        CHECK(!step(outcome<payment::move>{{permit(value, true)}, verdict::done, {value ? "0xtx" : ""}, {}}).refused);
+        CHECK(s.at == payment::phase::confirmed);
+        CHECK(step(payment::pay{permit(500, true)}).refused->code == "nonce_conflict"); // and after
+        CHECK(!step(payment::pay{permit(value, true)}).refused);                        // said again
+        CHECK(payment::effects(s).empty());
+    }
+    auto s = payment::evolve({}, payment::intended{permit(400, true)});
+    s = payment::evolve(s, payment::doubted{{"permit2_allowance_required", "not approved"}, now});
+    const auto spent = payment::decide(s, outcome<payment::look_up>{{permit(400, true)}, verdict::done, {std::nullopt, now, true}, {}}, now);
+    REQUIRE(spent.events.size() == 1);
+    CHECK(std::get<payment::failed>(spent.events[0]).why.code == "permit2_invalid_nonce");
+}
