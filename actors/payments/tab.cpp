@@ -29,11 +29,27 @@ auto* find(State& s, const std::string& nonce) {
     const auto at = std::find_if(s.requests.begin(), s.requests.end(), [&](const tab_request& r) { return r.what.request.nonce == nonce; });
     return at == s.requests.end() ? nullptr : &*at;
 }
-const tab_past* find_past(const tab::state& s, const std::string& nonce) {
-    const auto at = std::find_if(s.past.begin(), s.past.end(), [&](const tab_past& p) { return p.nonce == nonce; });
-    return at == s.past.end() ? nullptr : &*at;
+// Of one that is over: 16 bytes of its nonce's digest, 16 of its own, its stage, and its last second.
+std::string short_name(const std::string& nonce) { return crypto::sha256(nonce).substr(0, 16); }
+std::string digest_of(const es::request& r) { return crypto::sha256(encode_described(r)).substr(0, 16); }
+octets packed(const es::request& r, stage at) {
+    return {short_name(r.nonce) + digest_of(r) + static_cast<char>(at) + evm::number(static_cast<std::uint64_t>(std::max<std::int64_t>(r.expires, 0))).substr(24)};
 }
-octets digest_of(const es::request& r) { return {crypto::sha256(encode_described(r))}; }
+instant until_of(const octets& p) {
+    std::uint64_t s = 0;
+    for (std::size_t i = 33; i < 41 && i < p.data.size(); ++i) s = s << 8 | static_cast<unsigned char>(p.data[i]);
+    return at_second(static_cast<std::int64_t>(std::min<std::uint64_t>(s, 253'402'300'799)));
+}
+auto found_past(const std::vector<octets>& past, const std::string& nonce) {
+    const auto name = short_name(nonce);
+    return std::find_if(past.begin(), past.end(), [&](const octets& p) { return p.data.size() == 41 && p.data.compare(0, 16, name) == 0; });
+}
+std::optional<tab_past> find_past(const tab::state& s, const std::string& nonce) {
+    if (s.past.empty()) return std::nullopt;
+    const auto at = found_past(s.past, nonce);
+    if (at == s.past.end()) return std::nullopt;
+    return tab_past{at->data.substr(16, 16), static_cast<stage>(at->data[32]), until_of(*at)};
+}
 bool presenting(const tab::state& s) {
     return std::any_of(s.requests.begin(), s.requests.end(), [](const tab_request& r) { return r.at == stage::presented; });
 }
@@ -50,7 +66,7 @@ struct rules {
             if (has->what.request == r) return {}; // said again
             return refusal{"nonce_conflict", "this nonce was signed for another request"};
         }
-        if (const auto* has = find_past(s, r.nonce)) {
+        if (const auto has = find_past(s, r.nonce)) {
             if (has->digest != digest_of(r)) return refusal{"nonce_conflict", "this nonce was signed for another request"};
             if (has->at != stage::unserved) return {}; // it was served: nothing is served twice for one price
         }
@@ -71,7 +87,7 @@ struct rules {
             const auto latest = at_second(has->what.request.expires) - std::chrono::seconds{s.what.before};
             return with_batch({tab::served{c.nonce, std::min<instant>(now + std::chrono::seconds{s.what.present_after}, latest)}});
         }
-        const auto* was = find_past(s, c.nonce);
+        const auto was = find_past(s, c.nonce);
         if (!was) return refusal{"not_taken", "no such request was taken"};
         if ((was->at == stage::unserved) != c.served) return {}; // said again
         return c.served ? refusal{"too_late", "it was not said to be served in time, and will not be paid"} : refusal{"was_served", "it was said to be served"};
@@ -82,7 +98,7 @@ struct rules {
         for (const auto& r : s.requests)
             if (r.at == stage::held && r.due <= now) all.emplace_back(tab::unserved{r.what.request.nonce});
         // Of a request that has expired neither the chain nor we hear again.
-        if (std::any_of(s.past.begin(), s.past.end(), [&](const tab_past& p) { return p.until < now; })) all.emplace_back(tab::forgotten{now});
+        if (std::any_of(s.past.begin(), s.past.end(), [&](const octets& p) { return until_of(p) < now; })) all.emplace_back(tab::forgotten{now});
         if (!s.requests.empty() && s.look_at <= now) all.emplace_back(tab::look_due{next_look(now)}); // the time of the next one, should this one stay unanswered
         return with_batch(std::move(all));
     }
@@ -133,8 +149,8 @@ struct rules {
 void move_on(tab::state& s, const std::string& nonce, stage to) {
     const auto at = std::find_if(s.requests.begin(), s.requests.end(), [&](const tab_request& r) { return r.what.request.nonce == nonce; });
     if (at == s.requests.end()) return;
-    std::erase_if(s.past, [&](const tab_past& p) { return p.nonce == nonce; }); // taken again after it was not served
-    s.past.push_back({nonce, digest_of(at->what.request), to, at_second(at->what.request.expires)});
+    if (const auto before = found_past(s.past, nonce); before != s.past.end()) s.past.erase(before); // taken again after it was not served
+    s.past.push_back(packed(at->what.request, to));
     if (to == stage::consumed) s.consumed += at->price;
     if (to == stage::lost) s.lost += at->price;
     s.requests.erase(at);
@@ -181,12 +197,13 @@ std::optional<instant> tab::leaves(const state& s) {
 }
 std::optional<tab_stage> tab::stage_of(const state& s, const std::string& nonce) {
     if (const auto* r = find(s, nonce)) return r->at;
-    if (const auto* p = find_past(s, nonce)) return p->at;
+    if (const auto p = find_past(s, nonce)) return p->at;
     return std::nullopt;
 }
+std::optional<tab_past> tab::past_of(const state& s, const std::string& nonce) { return find_past(s, nonce); }
 bool tab::is_known(const state& s, const es::request& r) {
     if (const auto* has = find(s, r.nonce)) return has->what.request == r;
-    const auto* was = find_past(s, r.nonce);
+    const auto was = find_past(s, r.nonce);
     return was && was->at != stage::unserved && was->digest == digest_of(r);
 }
 
@@ -230,7 +247,7 @@ tab::state tab::evolve(state s, const event& e) {
             believe(s, x.chain);
             s.looking = false, s.look_at = x.look_at;
         },
-        [&](const forgotten& x) { std::erase_if(s.past, [&](const tab_past& p) { return p.until < x.until; }); });
+        [&](const forgotten& x) { std::erase_if(s.past, [&](const octets& p) { return until_of(p) < x.until; }); });
     if (s.requests.empty()) s.looking = false; // nothing is at stake
     return s;
 }
@@ -251,7 +268,7 @@ std::optional<instant> tab::deadline(const state& s) {
     for (const auto& r : s.requests)
         if (r.at == stage::held || (r.at == stage::served && !waits)) first = std::min(first, r.due);
     if (!s.requests.empty()) first = std::min(first, s.look_at);
-    for (const auto& p : s.past) first = std::min<instant>(first, p.until + 1s);
+    for (const auto& p : s.past) first = std::min<instant>(first, until_of(p) + 1s);
     return first;
 }
 

@@ -35,23 +35,21 @@ struct tab_request {
 BOOST_DESCRIBE_STRUCT(tab_request, (), (what, price, at, due))
 
 struct tab_past { // what is known of a request until it expires: its nonce may come again for so long
-    std::string nonce;
-    octets digest;
+    std::string digest; // 16 bytes
     tab_stage at = tab_stage::consumed;
     instant until;
 };
-BOOST_DESCRIBE_STRUCT(tab_past, (), (nonce, digest, at, until))
 
 struct tab {
     static constexpr std::string_view kind = "tab";
-    static constexpr std::size_t most_requests = 1'000, most_past = 10'000;
+    static constexpr std::size_t most_requests = 1'000, most_past = 20'000;
     static constexpr std::int64_t longest_served = evm::escrow::notice / 2 - 3'600; // seconds; and the rest of the notice is for presenting it
 
     struct state {
         tab_terms what; // no payer: nothing was ever taken
         escrow_books chain;
         std::vector<tab_request> requests;
-        std::vector<tab_past> past;
+        std::vector<octets> past; // packed, 41 bytes each: there may be many, and a start reads all of them at once
         std::int64_t round = 0; // of presenting
         std::int64_t consumed = 0, lost = 0;
         std::string why; // of the last that was lost
@@ -111,6 +109,7 @@ struct tab {
     static std::int64_t open(const state&, tab_stage);
     static std::optional<instant> leaves(const state&); // when what was announced can leave
     static std::optional<tab_stage> stage_of(const state&, const std::string& nonce);
+    static std::optional<tab_past> past_of(const state&, const std::string& nonce);
     static bool is_known(const state&, const evm::escrow::request&); // the very same
     // Whether what is known of the rail is enough to say no. What it says may be too old for that.
     static std::optional<refusal> objection(const state&, const take&, const escrow_books&, instant now);

@@ -87,10 +87,9 @@ void judge(const test::step<tab>& s) {
     std::set<std::string> nonces;
     for (const auto& r : after.requests) CHECK(nonces.insert(r.what.request.nonce).second);
     std::set<std::string> past;
-    for (const auto& p : after.past) {
-        CHECK(past.insert(p.nonce).second);
-        if (nonces.contains(p.nonce)) CHECK(p.at == tab_stage::unserved);
-    }
+    for (const auto& p : after.past) CHECK(past.insert(p.data.substr(0, 16)).second);
+    for (const auto& n : nonces)
+        if (const auto p = tab::past_of(after, n)) CHECK(p->at == tab_stage::unserved);
     std::size_t presenting = 0, served = 0;
     bool overdue = false;
     for (const auto& r : after.requests) {
@@ -144,7 +143,7 @@ TEST_CASE("whatever the rail says and when, only what was served is presented, a
         auto t = s;
         t.look_at = {}, t.chain.as_of = {}, t.round = 0, t.consumed = t.lost = 0, t.why.clear(), t.chain.leaving_since = t.chain.leaving_since == instant{} ? instant{} : start;
         for (auto& r : t.requests) r.due = {};
-        std::sort(t.past.begin(), t.past.end(), [](const tab_past& a, const tab_past& b) { return a.nonce < b.nonce; });
+        std::sort(t.past.begin(), t.past.end(), [](const octets& a, const octets& b) { return a.data < b.data; });
         return encode_described(t);
     };
     x.judge = judge;
@@ -318,6 +317,29 @@ TEST_CASE("a credit is covered until its day, and has no notice") {
     b.fits = false;
     b.as_of += 1s;
     CHECK(x(of("c", 1, start_s + 3 * hour)) == "wrong_credit");
+}
+
+TEST_CASE("as many as are remembered, a start can read") {
+    story x;
+    REQUIRE(x(take("a", 10, books(100, start))) == "done");
+    REQUIRE(x(tab::end{"a", false}) == "done");
+    const auto one = x.s.past.front();
+    CHECK(one.data.size() == 41);
+    while (x.s.past.size() < tab::most_past) {
+        auto other = one;
+        const auto n = std::to_string(x.s.past.size());
+        other.data.replace(0, n.size(), n);
+        x.s.past.push_back(std::move(other));
+    }
+    CHECK(x(take("b", 10, books(100, start))) == "too_many_open");
+    const auto kept = encode_described(x.s);
+    const auto read = decode_described<tab::state>(kept);
+    REQUIRE(read.has_value());
+    CHECK(read->past.size() == tab::most_past);
+    x.s = *read;
+    x.now = instant{std::chrono::seconds{start_s + 4 * hour + 1}};
+    CHECK(x(deadline_passed{}) == "done");
+    CHECK(x.s.past.empty());
 }
 
 TEST_CASE("a tab's name is of who pays whom, in what, and out of what") {
