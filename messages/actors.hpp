@@ -431,6 +431,73 @@ using channels_actor = typed_actor<
     // The terms on which this node has channels.
     caf::result<channel_offer>(channel_offer_query)>;
 
+// -- escrow -----------------------------------------------------------------------------------------------------------------
+
+// What one allowance of a payer's, or one trial credit, has had served: its provider's side. Atomic units; `consumed` and `lost` are sums over all its life.
+struct tab_view {
+    std::string id, payer, token, credit;           // id: 0x and 64 digits; credit: its number, "0" for an allowance
+    std::int64_t budget = 0, price = 0;             // by the rail, when it was last seen: what is left of it, and what one request may cost
+    std::int64_t held = 0, served = 0, requests = 0; // promised: for what is being served, and for what was; and how many these are
+    std::int64_t consumed = 0, lost = 0;            // lost: served, and not paid for
+    std::string why;                                // what was lost last
+    instant leaves, expires;                        // what was announced can leave then; a credit's day. The epoch: neither
+};
+BOOST_DESCRIBE_STRUCT(tab_view, (), (id, payer, token, credit, budget, price, held, served, requests, consumed, lost, why, leaves, expires))
+
+struct request_said {
+    came how = came::unknown; // yes; no, and why; unknown: asked again it says what came of it
+    std::string tab, id;      // id: the request's nonce
+    std::string stage;        // held, served, consumed, unserved, lost
+    std::optional<refusal> refused;
+};
+BOOST_DESCRIBE_STRUCT(request_said, (), (how, tab, id, stage, refused))
+
+struct serve_request { // before anything is done for it
+    octets request;          // DAG-CBOR of evm::escrow::signed_request
+    std::int64_t within = 0; // seconds: what was not said to be served by then was not; 0: ten minutes
+};
+BOOST_DESCRIBE_STRUCT(serve_request, (), (request, within))
+struct end_request { // it was served; or it was not, and is never paid
+    std::string tab, id;
+    bool served = true;
+};
+BOOST_DESCRIBE_STRUCT(end_request, (), (tab, id, served))
+struct present_tab { // whatever was served, however little and lately
+    std::string tab;
+};
+BOOST_DESCRIBE_STRUCT(present_tab, (), (tab))
+struct tabs_query {
+    std::string id; // a prefix; "": all
+};
+BOOST_DESCRIBE_STRUCT(tabs_query, (), (id))
+struct tabs_view {
+    std::vector<tab_view> all;
+    std::int64_t at_risk = 0, most_at_risk = 0; // promised and not consumed yet, over all tabs; and how much of that is allowed
+};
+BOOST_DESCRIBE_STRUCT(tabs_view, (), (all, at_risk, most_at_risk))
+struct escrow_offer_query {};
+BOOST_DESCRIBE_STRUCT(escrow_offer_query, (), ())
+struct escrow_offer { // what a payer has to know before he signs
+    std::string network, asset, provider;
+    std::int64_t chain = 0; // evm::escrow::place
+    std::string contract;
+    std::int64_t soonest = 0, latest = 0; // seconds from now within which a request may expire
+    std::int64_t most_open = 0;           // of one tab
+};
+BOOST_DESCRIBE_STRUCT(escrow_offer, (), (network, asset, provider, chain, contract, soonest, latest, most_open))
+
+using escrow_actor = typed_actor<
+    // Judges a signed request and journals it: `yes` and "held", and it may be served. Asked again, it says what it is by now.
+    caf::result<request_said>(serve_request),
+    // Only what was said to be served is ever presented.
+    caf::result<request_said>(end_request),
+    // Presents what was served, without waiting for more of it.
+    caf::result<request_said>(present_tab),
+    // How tabs stand.
+    caf::result<tabs_view>(tabs_query),
+    // The terms on which this node is paid so.
+    caf::result<escrow_offer>(escrow_offer_query)>;
+
 // -- fleet and launchers ------------------------------------------------------------------------------------------------------
 
 struct room_request { // a machine-sized hole on some host, until then
@@ -732,6 +799,14 @@ CAF_BEGIN_TYPE_ID_BLOCK(souk, caf::first_custom_type_id)
     CAF_ADD_TYPE_ID(souk, (souk::offerings_view))
     CAF_ADD_TYPE_ID(souk, (souk::sellers_query))
     CAF_ADD_TYPE_ID(souk, (souk::sellers_view))
+    CAF_ADD_TYPE_ID(souk, (souk::request_said))
+    CAF_ADD_TYPE_ID(souk, (souk::serve_request))
+    CAF_ADD_TYPE_ID(souk, (souk::end_request))
+    CAF_ADD_TYPE_ID(souk, (souk::present_tab))
+    CAF_ADD_TYPE_ID(souk, (souk::tabs_query))
+    CAF_ADD_TYPE_ID(souk, (souk::tabs_view))
+    CAF_ADD_TYPE_ID(souk, (souk::escrow_offer_query))
+    CAF_ADD_TYPE_ID(souk, (souk::escrow_offer))
 CAF_END_TYPE_ID_BLOCK(souk)
 
 namespace souk {

@@ -201,6 +201,19 @@ struct reader {
             if (!at->empty() && !crypto::checksummed(*at)) t.fail(at == &r.contract ? "contract" : "collector", "expected an address");
         t.done();
     }
+    void escrow(toml_table t) {
+        auto& r = c.escrow;
+        const auto seconds = [&](const char* key, std::int64_t least, std::int64_t most, std::chrono::seconds& into) { into = std::chrono::seconds{t.number(key, least, most).value_or(into.count())}; };
+        r.on = true;
+        t.flag("take", r.take);
+        positive_sum(t, "present_at", r.present_at), positive_sum(t, "most_open", r.most_open), positive_sum(t, "most_in_all", r.most_in_all);
+        seconds("present_after", 1, 86'400, r.present_after), seconds("before", 60, 3'600, r.before), seconds("latest", 180, 7 * 86'400, r.latest);
+        t.text("contract", r.contract);
+        if (r.present_at > r.most_open || r.most_open > r.most_in_all) t.fail("present_at", "present_at, most_open and most_in_all grow in this order");
+        if (r.latest < 3 * r.before) t.fail("latest", "three times `before` at least: to serve a request, and to present it");
+        if (!r.contract.empty() && !crypto::checksummed(r.contract)) t.fail("contract", "expected an address");
+        t.done();
+    }
     void spending(toml_table t) {
         const auto sum = [&](const char* key, amount& into) { positive_sum(t, key, into); };
         sum("per_contract", c.spending.per_contract), sum("per_counterparty", c.spending.per_counterparty), sum("per_day", c.spending.per_day);
@@ -301,6 +314,7 @@ struct reader {
         if (auto x = t.table("wallet")) x->text("ledger", c.wallet_ledger), path(*x, "passphrase_file", c.passphrase_file), x->done();
         if (auto x = t.table("spending")) spending(*x);
         if (auto x = t.table("channels")) channels(*x);
+        if (auto x = t.table("escrow")) escrow(*x);
         if (auto x = t.table("issuer")) x->text("uri", c.issuer_uri), x->text("account", c.actx), x->done();
         if (auto x = t.table("launcher")) launcher(*x);
         if (auto x = t.table("broker")) broker(*x);
@@ -308,6 +322,9 @@ struct reader {
         if (c.chain && (c.ledger || !c.wallet_ledger.empty())) t.fail("rail", "a node is paid on one rail: a chain, or the development ledger");
         if (c.facilitator && (!c.chain || !c.chain->facilitator.empty())) t.fail("facilitator", "a facilitator needs a [rail] that it settles on itself");
         if ((c.channels.take || c.channels.pay) && c.chain && !c.chain->facilitator.empty()) t.fail("channels", "channels need a [rail] that is settled on by this node itself");
+        if (c.escrow.on && c.chain && (!c.chain->facilitator.empty() || c.escrow.contract.empty()))
+            t.fail("escrow", "on a chain, an escrow needs its `contract`, and a [rail] that is settled on by this node itself");
+        if (c.escrow.take && !c.roles.contains("payments")) t.fail("escrow", "`take` needs the role \"payments\"");
         const bool hosted = c.identity == "account";
         if (c.identity != "none" && !hosted && (!c.door || c.public_url.empty())) t.fail("identity", "an identity needs a [door] with `listen` and `public`");
         if (hosted == c.pds_host.empty()) t.fail("pds", hosted ? "an account needs a [pds] with its `host`" : "a [pds] is for [identity] method = \"account\"");

@@ -41,6 +41,13 @@ struct channel_rules {
     std::string contract, collector;           // on a chain, where they are not the usual ones
 };
 
+struct escrow_rules {
+    bool on = false, take = false; // money of one's own may be there; and requests are served for what others have there
+    amount present_at = 500'000, most_open = 1'000'000, most_in_all = 20'000'000;
+    std::chrono::seconds present_after{600}, before{600}, latest{86'400};
+    std::string contract; // on a chain
+};
+
 struct node_config {
     std::filesystem::path file;
 
@@ -114,6 +121,8 @@ struct node_config {
 
     spending_limits spending; // [spending]
     channel_rules channels;   // [channels]: contracts that are paid while they run
+
+    escrow_rules escrow;      // [escrow]: requests that are paid out of what was set aside
 
     // [rail]: a chain; [facilitator]: whose payments are settled on it beside this node's own
     std::optional<chain_rail> chain;

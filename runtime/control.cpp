@@ -47,6 +47,7 @@ public:
             if (is("POST", "/v1/vouch")) return vouch_for(*body, std::move(say));
             if (is("POST", "/v1/drain")) return pass<host_view>(p_.fleet, "fleet", drain_host{text_of(*body, "host"), flag_of(*body, "on")}, std::move(say));
             if (is("POST", "/v1/revoke")) return pass<kept>(p_.broker, "tunnel broker", route_revocation{text_of(*body, "label"), text_of(*body, "why")}, std::move(say));
+            if (answer_escrow(p_.escrow, r, *body, say)) return;
             if (is("POST", "/v1/shutdown")) return say(json(value::map{{"stopping", true}})), p_.stop();
         }
         const auto id = std::string(r.param("id"));
@@ -76,6 +77,7 @@ public:
         if (is("GET", "/v1/who")) return who(std::string(r.param("name")), std::move(say));
         if (is("GET", "/v1/spending")) return say(json(spending_of(std::string(r.param("to")))));
         if (is("GET", "/v1/wallet")) return wallet(std::move(say));
+        if (answer_escrow(p_.escrow, r, {}, say)) return;
         if (is("GET", "/v1/statement")) return statement(r, std::move(say));
         say(http::error_response(404, {"not_found", "no such question"}));
     }

@@ -13,6 +13,7 @@
 #include <souk/backends/store/journal.hpp>
 #include <souk/messages/actors.hpp>
 #include <souk/runtime/cluster/cluster.hpp>
+#include <souk/runtime/escrow_desk.hpp>
 
 namespace souk {
 
@@ -50,6 +51,7 @@ struct control_parts {
     broker_actor broker;
     offerings_actor offerings;
     signer_actor signer;
+    escrow_desk_parts escrow;
     std::function<value()> status; // doors, watches, tunnels
     std::function<value()> plc;    // the log of a did:plc, and what its directory says
     std::function<void()> stop;
@@ -65,6 +67,7 @@ struct control_parts {
 //   GET  /v1/fleet  /v1/machines  /v1/console?tag=
 //   GET  /v1/statement?from=&to=&party=&contract=&most=
 //   GET  /v1/routes /v1/links /v1/trust?did=&depth= /v1/wallet /v1/identity /v1/resolve?did= /v1/who?name=
+//   /v1/escrow...: runtime/escrow_desk.hpp
 // Errors are {"error","message"}.
 http::handler make_control(control_parts);
 

@@ -1,5 +1,6 @@
 #include <souk/runtime/doors.hpp>
 
+#include <souk/backends/rails/escrow_call.hpp>
 #include <souk/backends/rails/ledger_call.hpp>
 
 #include <souk/messages/json.hpp>
@@ -99,7 +100,19 @@ private:
                 say(json(*said.as<value::map>()));
             });
         }
-        say(plain(404, "not_found", "the ledger answers token, balance, authorization, settle and channel"));
+        if (r.method == "POST" && r.path == "/ledger/escrow") {
+            const auto body = from_json(r.body);
+            const auto call = body ? from_value<escrow_call>(*body) : result<escrow_call>(body.error());
+            if (!call) return say(http::error_response(400, call.error()));
+            return carry_out(*p_.ledger, *call, p_.now(), [say](std::optional<escrow_call_said> a) {
+                if (!a) return say(plain(503, "not_now", "the ledger does not know"));
+                const auto said = to_value(*a);
+                auto r = json(*said.as<value::map>());
+                if (a->refused) r.status = 402;
+                say(std::move(r));
+            });
+        }
+        say(plain(404, "not_found", "the ledger answers token, balance, authorization, settle, channel and escrow"));
     }
 
     void join(const http::request& r, http::responder say) {

@@ -15,11 +15,13 @@
 #include <souk/actors/offerings/crier.hpp>
 #include <souk/actors/offerings/finder.hpp>
 #include <souk/actors/payments/channels.hpp>
+#include <souk/actors/payments/escrow_keeper.hpp>
 #include <souk/actors/payments/evm_channels.hpp>
+#include <souk/actors/payments/evm_escrow.hpp>
 #include <souk/actors/payments/evm_permits.hpp>
-#include <souk/actors/payments/permit_allowance.hpp>
 #include <souk/actors/payments/evm_rail.hpp>
 #include <souk/actors/payments/payments.hpp>
+#include <souk/actors/payments/permit_allowance.hpp>
 #include <souk/actors/policy/association.hpp>
 #include <souk/actors/policy/policy.hpp>
 #include <souk/actors/requester/requester.hpp>
@@ -157,7 +159,7 @@ private:
             stopping_allowance_ = true;
             if (permit_allowance_) permit_allowance_->close();
         }
-        drop(crier_, offerings_, signer_, policy_, payments_, channels_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
+        drop(crier_, offerings_, signer_, policy_, payments_, channels_, escrow_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
         cluster_.reset();
     }
 
@@ -258,10 +260,10 @@ private:
                 if (!sum) throw refused(sum.error());
                 if (const auto given = ledger_->fund(address, *sum, "configuration"); !given) throw refused(given.error());
             }
-            rail_ = ledger_.get(), channel_rail_ = ledger_.get();
+            rail_ = ledger_.get(), channel_rail_ = ledger_.get(), escrow_rail_ = ledger_.get();
         } else if (!c_.wallet_ledger.empty()) {
             remote_ledger_ = make_remote_ledger(*web_, c_.wallet_ledger, now_);
-            rail_ = remote_ledger_.get(), channel_rail_ = remote_ledger_.get();
+            rail_ = remote_ledger_.get(), channel_rail_ = remote_ledger_.get(), escrow_rail_ = remote_ledger_.get();
         } else if (c_.chain) {
             rail_ = open_chain(*c_.chain);
         }
@@ -306,7 +308,7 @@ private:
         o.network = r.network, o.token = {r.token, r.token_version, number, r.asset}, o.most_gas = r.most_gas, o.wallet_factories = r.wallet_factories, o.most_gas_of_wallet = r.most_gas_of_wallet, o.now = now_, o.trouble = trouble(), o.books = books_;
         o.gas.confirmations = r.confirmations, o.gas.watched = r.watched, o.gas.most_fee = r.most_fee_gwei * 1'000'000'000;
         std::vector<crypto::secret> keys; // whoever only pays needs none: the seller brings it to the chain
-        if ((has("payments") || c_.channels.pay) && r.facilitator.empty()) // a payer withdraws from channels himself
+        if ((has("payments") || c_.channels.pay || c_.escrow.on) && r.facilitator.empty()) // a payer withdraws from channels himself, and has his escrow
             for (std::int64_t i = 0; i < r.signers; ++i) keys.push_back(keys_->settling(static_cast<std::size_t>(i)));
         evm_rail_ = std::make_unique<evm_rail>(*sys_, std::move(o), *log_, evm::make_quorum(std::move(nodes), std::move(q)), std::move(keys));
         if (r.facilitator.empty()) {
@@ -316,6 +318,12 @@ private:
             if (!c_.channels.collector.empty()) ch.place.collector = c_.channels.collector;
             evm_channels_ = std::make_unique<evm_channels>(*evm_rail_, std::move(ch));
             channel_rail_ = evm_channels_.get();
+            if (c_.escrow.on) {
+                evm_escrow_options es;
+                es.place = {number, c_.escrow.contract};
+                evm_escrow_ = std::make_unique<evm_escrow>(*evm_rail_, std::move(es));
+                escrow_rail_ = evm_escrow_.get();
+            }
         }
         evm_permits_ = std::make_unique<evm_permits>(*evm_rail_, evm_permits_options{});
         if (r.facilitator.empty()) return evm_permits_.get();
@@ -397,6 +405,8 @@ private:
         }
         if (has("payments") && channel_rail_ && (c_.channels.take || begun(channel::kind))) start_channels();
         else if (c_.channels.take && has("payments")) throw std::runtime_error("[channels] need a [ledger], a [wallet] or a [rail] that has them");
+        if (has("payments") && escrow_rail_ && (c_.escrow.take || begun(tab::kind))) start_escrow();
+        else if (c_.escrow.take) throw std::runtime_error("[escrow] needs a [ledger], a [wallet] or a [rail]");
         if (has("launcher")) start_launcher();
         if (has("fleet"))
             fleet_ = host("fleet", spawn_fleet(sys, {[this] {
@@ -423,6 +433,16 @@ private:
         o.claim_at = r.claim_at, o.most_unclaimed = r.most_unclaimed, o.most_of_payer = r.most_of_payer, o.most_in_all = r.most_in_all;
         channel_world_ = std::make_unique<channel_world>(*channel_rail_, keys_->wallet().copy());
         channels_ = host("channels", spawn_channels(*sys_, std::move(o), *log_, *channel_rail_, *channel_world_));
+    }
+    // On a chain one sends one's own transactions, so there it is a key that pays gas.
+    crypto::secret escrow_key() const { return evm_escrow_ ? keys_->settling(0) : keys_->wallet().copy(); }
+    void start_escrow() {
+        const auto& r = c_.escrow;
+        escrow_options o;
+        o.provider = crypto::address_of(escrow_key()).value(), o.now = now_, o.trouble = trouble();
+        o.present_at = r.present_at, o.most_open = r.most_open, o.most_in_all = r.most_in_all, o.present_after = r.present_after, o.before = r.before, o.latest = r.latest;
+        escrow_world_ = std::make_unique<escrow_world>(*escrow_rail_, escrow_key());
+        escrow_ = host("escrow", spawn_escrow_keeper(*sys_, std::move(o), *log_, *escrow_rail_, *escrow_world_));
     }
     void start_finder() {
         finder_options o;
@@ -533,6 +553,7 @@ private:
         p.keys = keys_.get(), p.own = own_.get(), p.log = log_.get(), p.rail = rail_, p.books = books_, p.web = http::fetcher_of(*web_), p.lanes = lanes(), p.money = money(), p.spending = spending_, p.peers = cluster_.get();
         p.requester = requester_, p.bidder = bidder_, p.policy = policy_, p.fleet = fleet_, p.launcher = launcher_, p.signer = signer_;
         p.broker = role<broker_actor>("broker", ""), p.offerings = offerings_;
+        if (c_.escrow.on && escrow_rail_) p.escrow = {sys_.get(), now_, escrow_rail_, rail_, std::make_shared<const crypto::secret>(escrow_key()), escrow_};
         p.identities = identities_.get();
         p.status = [this] { return status(); };
         if (self_.account) p.plc = [this] { return log_of(); };
@@ -639,9 +660,12 @@ private:
     payment_rail* rail_ = nullptr;
     std::unique_ptr<evm_channels> evm_channels_;
     channel_rail* channel_rail_ = nullptr; // the same rail's, where it has any
+    std::unique_ptr<evm_escrow> evm_escrow_;
+    escrow_rail* escrow_rail_ = nullptr; // the same
     std::unique_ptr<compute::backend> backend_;
     std::unique_ptr<payment_world> payment_world_;
     std::unique_ptr<channel_world> channel_world_;
+    std::unique_ptr<escrow_world> escrow_world_;
     std::unique_ptr<machine_world> machine_world_;
     std::unique_ptr<lease_world> lease_world_;
     std::unique_ptr<offering_world> offering_world_;
@@ -654,6 +678,7 @@ private:
     policy_actor policy_;
     payments_actor payments_;
     channels_actor channels_;
+    escrow_actor escrow_;
     issuer_actor issuer_;
     launcher_actor launcher_;
     fleet_actor fleet_;

@@ -30,6 +30,7 @@ struct payment;
 struct purchase;
 struct route;
 struct standing_offer;
+struct tab;
 
 // Of one actor each.
 struct channel_changed;
@@ -42,6 +43,7 @@ struct purchase_changed;
 struct stop_waiting;
 struct sweep_now;
 struct swept;
+struct tab_changed;
 struct withdrawn;
 struct written;
 
@@ -67,6 +69,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(souk_local, ::souk::first_local_type_id)
     SOUK_NUMBER_ENTITY(souk::purchase)
     SOUK_NUMBER_ENTITY(souk::route)
     SOUK_NUMBER_ENTITY(souk::standing_offer)
+    SOUK_NUMBER_ENTITY(souk::tab)
     CAF_ADD_TYPE_ID(souk_local, (souk::channel_changed))
     CAF_ADD_TYPE_ID(souk_local, (souk::channel_overdue))
     CAF_ADD_TYPE_ID(souk_local, (souk::give_up))
@@ -77,6 +80,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(souk_local, ::souk::first_local_type_id)
     CAF_ADD_TYPE_ID(souk_local, (souk::stop_waiting))
     CAF_ADD_TYPE_ID(souk_local, (souk::sweep_now))
     CAF_ADD_TYPE_ID(souk_local, (souk::swept))
+    CAF_ADD_TYPE_ID(souk_local, (souk::tab_changed))
     CAF_ADD_TYPE_ID(souk_local, (souk::withdrawn))
     CAF_ADD_TYPE_ID(souk_local, (souk::written))
 CAF_END_TYPE_ID_BLOCK(souk_local)

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include <souk/backends/rails/ledger_channels.hpp>
+#include <souk/backends/rails/ledger_escrow.hpp>
 #include <souk/messages/ascii.hpp>
 #include <souk/messages/bytes.hpp>
 
@@ -69,8 +70,10 @@ public:
         : owner_(file), db_(file, largest_file), now_(std::move(now)) {
         db_.run(set_up);
         db_.run(ledger_channels::set_up);
+        db_.run(ledger_escrow::set_up);
         at_.emplace(db_);
         channels_.emplace(db_, token_, development_channels());
+        escrow_.emplace(db_, token_, development_escrow());
         if (sum(at_->supply) != sum(at_->funded))
             throw std::runtime_error("the ledger " + file.string() + " does not add up: it is damaged");
         worker_ = std::thread([this] { work(); });
@@ -129,16 +132,18 @@ public:
         queue_.emplace_back(std::move(what));
         arrived_.notify_one();
     }
-    // What channels are asked to do, in the order of the calls, a commit each: they are few beside what their vouchers move.
-    void carry_out(std::function<channel_answer(ledger_channels&, instant now)> what, channel_rail::tell_books tell) {
-        const std::lock_guard hold(queue_guard_);
-        if (settling_ >= most_waiting) {
-            queue_.emplace_back([tell = std::move(tell)] { tell({moved::no, {"rail_busy", "too much is waiting"}, {}, {}}); });
-        } else {
-            ++settling_;
-            queue_.emplace_back(deed{std::move(what), std::move(tell)});
+    // In the order of the calls, a commit each: they are few beside what their vouchers and requests move.
+    void on_channels(std::function<channel_answer(ledger_channels&, instant now)> what, channel_rail::tell_books tell) { carry_out(channels_, std::move(what), std::move(tell)); }
+    void in_escrow(std::function<escrow_answer(ledger_escrow&, instant now)> what, escrow_rail::tell_escrow tell) { carry_out(escrow_, std::move(what), std::move(tell)); }
+    result<amount> free_of(const std::string& owner) {
+        const auto checked = crypto::checksummed(owner);
+        if (!checked) return checked.error();
+        const std::lock_guard hold(db_guard_);
+        try {
+            return escrow_->free_of(owner);
+        } catch (const sqlite::failure& e) {
+            return disk_refusal(e);
         }
-        arrived_.notify_one();
     }
     look_up_answer look_up(const x402::authorization& of) {
         const std::lock_guard hold(db_guard_);
@@ -172,9 +177,8 @@ private:
         std::function<void(settle_answer)> tell;
         settle_answer answer;
     };
-    struct deed { // on a channel
-        std::function<channel_answer(ledger_channels&, instant)> what;
-        channel_rail::tell_books tell;
+    struct deed { // on a channel, or in the escrow
+        std::function<void()> done;
     };
     using job = std::variant<settlement, deed, std::function<void()>>;
 
@@ -187,7 +191,7 @@ private:
               insert(db, "INSERT INTO transfer(payer, nonce, digest, payee, amount, tx, at_ms) VALUES(?, ?, ?, ?, ?, ?, ?)"),
               find_funding(db, "SELECT 1 FROM funding WHERE address = ? AND reason = ?"),
               funding(db, "INSERT INTO funding VALUES(?, ?, ?)"),
-              supply(db, "SELECT (SELECT coalesce(sum(balance), 0) FROM account) + (SELECT coalesce(sum(balance - claimed), 0) FROM channel)"),
+              supply(db, (std::string("SELECT (SELECT coalesce(sum(balance), 0) FROM account) + (SELECT coalesce(sum(balance - claimed), 0) FROM channel) + ") + ledger_escrow::held).c_str()),
               funded(db, "SELECT coalesce(sum(amount), 0) FROM funding") {}
         sqlite::statement find, balance, debit, credit, insert, find_funding, funding, supply, funded;
     };
@@ -204,6 +208,22 @@ private:
         return n;
     }
 
+    template <class Part, class Answer>
+    void carry_out(std::optional<Part>& part, std::function<Answer(Part&, instant now)> what, std::function<void(Answer)> tell) {
+        const std::lock_guard hold(queue_guard_);
+        if (settling_ >= most_waiting) {
+            queue_.emplace_back([tell = std::move(tell)] {
+                Answer busy;
+                busy.how = moved::no, busy.why = {"rail_busy", "too much is waiting"};
+                tell(std::move(busy));
+            });
+        } else {
+            ++settling_;
+            queue_.emplace_back(deed{[this, &part, what = std::move(what), tell = std::move(tell)] { tell(carried_out(*part, what)); }});
+        }
+        arrived_.notify_one();
+    }
+
     // -- the ledger's thread --------------------------------------------------------------------------------------------
 
     void work() {
@@ -217,7 +237,7 @@ private:
                     continue;
                 }
                 if (auto* d = std::get_if<deed>(&*at)) {
-                    d->tell(carried_out(d->what));
+                    d->done();
                     ++at;
                     continue;
                 }
@@ -239,18 +259,22 @@ private:
         }
         return batch;
     }
-    channel_answer carried_out(const std::function<channel_answer(ledger_channels&, instant)>& what) {
+    template <class Part, class Answer>
+    Answer carried_out(Part& part, const std::function<Answer(Part&, instant)>& what) {
         const std::lock_guard hold(db_guard_);
         bool committing = false;
         try {
             sqlite::transaction t(db_);
-            auto said = what(*channels_, now_());
+            auto said = what(part, now_());
+            if (said.how != moved::yes) return said;
             committing = true;
             t.commit();
             return said;
         } catch (const sqlite::failure& e) {
             // A commit that failed for want of room did not happen; one that failed otherwise may have.
-            return {committing && !e.full() ? moved::unknown : moved::no, disk_refusal(e), {}, {}};
+            Answer failed;
+            failed.how = committing && !e.full() ? moved::unknown : moved::no, failed.why = disk_refusal(e);
+            return failed;
         }
     }
     void settle_all(const std::vector<settlement*>& all) {
@@ -307,6 +331,7 @@ private:
     std::mutex db_guard_;
     std::optional<statements> at_;
     std::optional<ledger_channels> channels_;
+    std::optional<ledger_escrow> escrow_;
 
     std::mutex queue_guard_;
     std::condition_variable arrived_;
@@ -323,6 +348,9 @@ x402::domain development_token() {
 evm::channel::place development_channels() {
     const auto named = [](const char* what) { return crypto::checksummed("0x" + to_hex(crypto::keccak256(std::string("souk development ledger ") + what).substr(12))).value(); };
     return {x402::development_chain, named("channels"), named("deposits")};
+}
+evm::escrow::place development_escrow() {
+    return {x402::development_chain, crypto::checksummed("0x" + to_hex(crypto::keccak256("souk development ledger escrow").substr(12))).value()};
 }
 
 embedded_ledger::embedded_ledger(const std::filesystem::path& file, std::function<instant()> now, std::int64_t largest_file)
@@ -348,16 +376,16 @@ void embedded_ledger::balance(const std::string& address, std::function<void(res
 
 evm::channel::place embedded_ledger::channels() const { return development_channels(); }
 void embedded_ledger::fill(const evm::channel::config& c, const evm::channel::deposit& d, tell_books tell) {
-    impl_->carry_out([c, d](ledger_channels& in, instant now) { return in.fill(c, d, now); }, std::move(tell));
+    impl_->on_channels([c, d](ledger_channels& in, instant now) { return in.fill(c, d, now); }, std::move(tell));
 }
 void embedded_ledger::look(const evm::channel::config& c, tell_books tell) {
-    impl_->carry_out([c](ledger_channels& in, instant now) { return in.look(c, now); }, std::move(tell));
+    impl_->on_channels([c](ledger_channels& in, instant now) { return in.look(c, now); }, std::move(tell));
 }
 void embedded_ledger::claim(const evm::channel::claim& what, const std::string& signature, tell_books tell) {
-    impl_->carry_out([what, signature](ledger_channels& in, instant now) { return in.claim(what, signature, now); }, std::move(tell));
+    impl_->on_channels([what, signature](ledger_channels& in, instant now) { return in.claim(what, signature, now); }, std::move(tell));
 }
 void embedded_ledger::give_back(const evm::channel::config& c, amount much, std::int64_t nonce, const std::string& signature, tell_books tell) {
-    impl_->carry_out([c, much, nonce, signature](ledger_channels& in, instant now) { return in.give_back(c, much, nonce, signature, now); }, std::move(tell));
+    impl_->on_channels([c, much, nonce, signature](ledger_channels& in, instant now) { return in.give_back(c, much, nonce, signature, now); }, std::move(tell));
 }
 void embedded_ledger::begin_withdrawal(const evm::channel::config& c, amount much, const crypto::secret& by, tell_books tell) {
     const auto who = crypto::address_of(by);
@@ -370,10 +398,34 @@ void embedded_ledger::complete_withdrawal(const evm::channel::config& c, const c
     complete_withdrawal_by(c, *who, std::move(tell));
 }
 void embedded_ledger::begin_withdrawal_by(const evm::channel::config& c, amount much, const crypto::address& by, tell_books tell) {
-    impl_->carry_out([c, much, by](ledger_channels& in, instant now) { return in.begin_withdrawal(c, much, by, now); }, std::move(tell));
+    impl_->on_channels([c, much, by](ledger_channels& in, instant now) { return in.begin_withdrawal(c, much, by, now); }, std::move(tell));
 }
 void embedded_ledger::complete_withdrawal_by(const evm::channel::config& c, const crypto::address& by, tell_books tell) {
-    impl_->carry_out([c, by](ledger_channels& in, instant now) { return in.complete_withdrawal(c, by, now); }, std::move(tell));
+    impl_->on_channels([c, by](ledger_channels& in, instant now) { return in.complete_withdrawal(c, by, now); }, std::move(tell));
+}
+
+evm::escrow::place embedded_ledger::escrow() const { return development_escrow(); }
+void embedded_ledger::look_at(const escrow_source& of, const std::vector<std::string>& nonces, tell_escrow tell) {
+    impl_->in_escrow([of, nonces](ledger_escrow& in, instant now) { return in.look_at(of, nonces, now); }, std::move(tell));
+}
+void embedded_ledger::free_of(const std::string& owner, std::function<void(result<amount>)> tell) {
+    impl_->read_later([in = impl_.get(), owner, tell = std::move(tell)] { tell(in->free_of(owner)); });
+}
+void embedded_ledger::consume(const std::vector<evm::escrow::signed_request>& all, const crypto::secret& by, tell_escrow tell) {
+    const auto who = crypto::address_of(by);
+    if (!who) return tell({moved::no, who.error(), {}, {}, {}, {}});
+    consume_by(all, *who, std::move(tell));
+}
+void embedded_ledger::carry_out(const escrow_order& o, const crypto::secret& by, tell_escrow tell) {
+    const auto who = crypto::address_of(by);
+    if (!who) return tell({moved::no, who.error(), {}, {}, {}, {}});
+    carry_out_by(o, *who, std::move(tell));
+}
+void embedded_ledger::consume_by(const std::vector<evm::escrow::signed_request>& all, const crypto::address& by, tell_escrow tell) {
+    impl_->in_escrow([all, by](ledger_escrow& in, instant now) { return in.consume(all, by, now); }, std::move(tell));
+}
+void embedded_ledger::carry_out_by(const escrow_order& o, const crypto::address& by, tell_escrow tell) {
+    impl_->in_escrow([o, by](ledger_escrow& in, instant now) { return in.carry_out(o, by, now); }, std::move(tell));
 }
 
 } // namespace souk

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include <souk/backends/rails/channel_rail.hpp>
+#include <souk/backends/rails/escrow_rail.hpp>
 
 namespace souk {
 
@@ -14,8 +15,9 @@ namespace souk {
 // The token of the development ledger, the same wherever one is kept: what is signed says that it is no money.
 x402::domain development_token();
 evm::channel::place development_channels(); // and its channels
+evm::escrow::place development_escrow();
 
-class embedded_ledger final : public payment_rail, public channel_rail {
+class embedded_ledger final : public payment_rail, public channel_rail, public escrow_rail {
 public:
     // `now` is asked on the ledger's thread. Throws std::runtime_error; also when the file's sums do not agree.
     embedded_ledger(const std::filesystem::path& file, std::function<instant()> now,
@@ -25,7 +27,7 @@ public:
     // Issues play money. Once per address and reason: a second call with the same two does nothing. Codes "bad_address",
     // "bad_amount" (not positive, or more than the supply can hold), "disk_full", "disk_error".
     result<void> fund(const std::string& address, amount, const std::string& reason);
-    amount supply() const; // sum of all balances and of what channels hold, which is the sum of all that was funded
+    amount supply() const; // sum of all balances and of what channels and the escrow hold, which is the sum of all that was funded
 
     std::string network() const override;
     x402::domain token() const override;
@@ -44,6 +46,14 @@ public:
     // By whose signature was checked before.
     void begin_withdrawal_by(const evm::channel::config&, amount, const crypto::address& by, tell_books);
     void complete_withdrawal_by(const evm::channel::config&, const crypto::address& by, tell_books);
+
+    evm::escrow::place escrow() const override;
+    void look_at(const escrow_source&, const std::vector<std::string>& nonces, tell_escrow) override;
+    void free_of(const std::string& owner, std::function<void(result<amount>)>) override;
+    void consume(const std::vector<evm::escrow::signed_request>&, const crypto::secret& by, tell_escrow) override;
+    void carry_out(const escrow_order&, const crypto::secret& by, tell_escrow) override;
+    void consume_by(const std::vector<evm::escrow::signed_request>&, const crypto::address& by, tell_escrow);
+    void carry_out_by(const escrow_order&, const crypto::address& by, tell_escrow);
 
 private:
     class impl;

@@ -1,5 +1,6 @@
 #include <souk/backends/rails/remote_ledger.hpp>
 
+#include <souk/backends/rails/escrow_call.hpp>
 #include <souk/backends/rails/ledger_call.hpp>
 #include <souk/messages/evm/word.hpp>
 #include <souk/messages/json.hpp>
@@ -60,7 +61,57 @@ public:
     void begin_withdrawal(const evm::channel::config& c, amount much, const crypto::secret& by, tell_books tell) override { call_signed({"begin_withdrawal", c, {}, {}, much, 0, {}, 0}, by, std::move(tell)); }
     void complete_withdrawal(const evm::channel::config& c, const crypto::secret& by, tell_books tell) override { call_signed({"complete_withdrawal", c, {}, {}, 0, 0, {}, 0}, by, std::move(tell)); }
 
+    evm::escrow::place escrow() const override { return development_escrow(); }
+    void look_at(const escrow_source& of, const std::vector<std::string>& nonces, tell_escrow tell) override {
+        escrow_call c;
+        c.what = "look", c.source = of, c.nonces = nonces;
+        call(c, answering(std::move(tell)));
+    }
+    void free_of(const std::string& owner, std::function<void(result<amount>)> tell) override {
+        escrow_call c;
+        c.what = "free", c.owner = owner;
+        call(c, [tell](result<escrow_call_said> s) {
+            if (!s || s->refused) return tell(s ? *s->refused : s.error());
+            tell(s->free);
+        });
+    }
+    void consume(const std::vector<evm::escrow::signed_request>& all, const crypto::secret& by, tell_escrow tell) override {
+        escrow_call c;
+        c.what = "consume", c.requests = all;
+        call_signed(std::move(c), by, std::move(tell));
+    }
+    void carry_out(const escrow_order& o, const crypto::secret& by, tell_escrow tell) override {
+        escrow_call c;
+        c.what = "order", c.order = o;
+        call_signed(std::move(c), by, std::move(tell));
+    }
+
 private:
+    static std::function<void(result<escrow_call_said>)> answering(tell_escrow tell) {
+        return [tell](result<escrow_call_said> s) {
+            if (!s) return tell({moved::unknown, s.error(), {}, {}, {}, {}});
+            if (s->refused) return tell({moved::no, *s->refused, {}, s->bad, {}, {}});
+            tell({moved::yes, {}, s->books, {}, s->credit, s->transaction});
+        };
+    }
+    void call_signed(escrow_call c, const crypto::secret& by, tell_escrow tell) {
+        c.at = std::chrono::floor<std::chrono::seconds>(now_().time_since_epoch()).count();
+        const auto signature = crypto::sign_digest(by, digest_of(c));
+        if (!signature) return tell({moved::no, signature.error(), {}, {}, {}, {}});
+        c.signature = evm::to_hex_text(*signature);
+        call(c, answering(std::move(tell)));
+    }
+    void call(const escrow_call& what, std::function<void(result<escrow_call_said>)> then) {
+        http::call c;
+        c.method = "POST", c.url = door_ + "/ledger/escrow", c.body = to_json(to_value(what));
+        c.head.set("content-type", "application/json");
+        web_.fetch(std::move(c), [then](result<http::response> r) {
+            const auto body = r ? from_json(r->body) : result<value>(r.error());
+            if (!body) return then(body.error());
+            if (r->status != 200 && r->status != 402) return then(refusal{"ledger_unreachable", "HTTP " + std::to_string(r->status)});
+            then(from_value<escrow_call_said>(*body, unknown_fields::ignore));
+        });
+    }
     void call_signed(ledger_call c, const crypto::secret& by, tell_books tell) {
         c.at = std::chrono::floor<std::chrono::seconds>(now_().time_since_epoch()).count();
         const auto digest = digest_of(c);

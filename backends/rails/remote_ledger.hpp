@@ -4,12 +4,13 @@
 
 #include <souk/backends/http/client.hpp>
 #include <souk/backends/rails/channel_rail.hpp>
+#include <souk/backends/rails/escrow_rail.hpp>
 
 namespace souk {
 
-class remote_ledger : public payment_rail, public channel_rail {};
+class remote_ledger : public payment_rail, public channel_rail, public escrow_rail {};
 
-// `door`: https://host:port. The client must outlive it. `now`: withdrawals are signed with their time.
+// `door`: https://host:port. The client must outlive it. `now`: withdrawals and orders are signed with their time.
 std::unique_ptr<remote_ledger> make_remote_ledger(http::client&, std::string door, std::function<instant()> now);
 
 } // namespace souk

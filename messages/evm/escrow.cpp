@@ -67,6 +67,16 @@ result<void> in_time(const request& r, instant now) {
 
 } // namespace
 
+std::string timed_nonce(std::int64_t expires, std::string_view rest) {
+    auto bytes = number(static_cast<std::uint64_t>(expires)).substr(24) + std::string(rest.substr(0, 24));
+    bytes.resize(32);
+    return to_hex_text(bytes);
+}
+bool is_timed(const request& r) {
+    const auto nonce = bytes_of(r.nonce, 32);
+    return nonce && r.expires >= 0 && nonce->starts_with(number(static_cast<std::uint64_t>(r.expires)).substr(24));
+}
+
 result<std::string> digest_of(const place& p, const request& r) {
     const auto words = words_of(r);
     if (!words) return words.error();

@@ -34,6 +34,10 @@ struct signed_request {
 };
 BOOST_DESCRIBE_STRUCT(signed_request, (), (request, signature))
 
+// A nonce that begins with the second its request expires: who has forgotten what expired cannot be brought it again under a later day. `rest`: 24 bytes.
+std::string timed_nonce(std::int64_t expires, std::string_view rest);
+bool is_timed(const request&);
+
 // Codes "bad_address", "bad_number", "bad_hex".
 result<std::string> digest_of(const place&, const request&); // 32 bytes
 result<signed_request> sign(const place&, request, const crypto::secret& key);

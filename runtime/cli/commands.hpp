@@ -39,6 +39,7 @@ std::string links_table(const value&); // the answer of /v1/links
 
 void add_buyer(CLI::App&, context&);
 void add_wallet(CLI::App&, context&);
+void add_escrow(CLI::App&, context&);
 void add_provider(CLI::App&, context&);
 void add_cluster(CLI::App&, context&);
 void add_account(CLI::App&, context&);

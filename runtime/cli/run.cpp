@@ -120,6 +120,7 @@ int run(int argc, char** argv) {
     node_command->callback([&] { c.status = run_node(config, c.passphrase); });
     add_buyer(app, c);
     add_wallet(app, c);
+    add_escrow(app, c);
     add_statement(app, c);
     add_provider(app, c);
     add_cluster(app, c);

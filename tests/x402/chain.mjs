@@ -1,5 +1,5 @@
 // node chain.mjs PACKAGES CONTRACTS PORT [BLOCK_SECONDS]: a chain on loopback that the official x402 packages know (84532), its dollar and the
-// contracts of its channels and permits where they look for them. Says "ready" when it is, and ends with its standard input, if that is a pipe. Without
+// contracts of its channels and permits where they look for them, and an escrow. Says "ready" when it is, and ends with its standard input, if that is a pipe. Without
 // BLOCK_SECONDS every transaction is a block.
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
@@ -33,7 +33,8 @@ for (let tries = 0; ; ++tries) {
 const placed = { DevelopmentDollar: dollar, Channels: '0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003',
   AuthorizedDeposits: '0x4020806089470a89826cB9fB1f4059150b550004', Multicall: '0xcA11bde05977b3631167028862bE2a173976CA11',
   Permits: '0x000000000022D473030F116dDEE9F6B43aC78BA3', ExactPermitProxy: '0x402085c248EeA27D92E8b30b2C58ed07f9E20001',
-  UptoPermitProxy: '0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002' }
+  UptoPermitProxy: '0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002',
+  Escrow: '0xe5c0e5c0e5c0e5c0e5c0e5c0e5c0e5c0e5c0e5c0' }
 for (const [name, at] of Object.entries(placed))
   await rpc('anvil_setCode', at, JSON.parse(fs.readFileSync(path.join(contracts, name + '.json'))).deployed)
 await rpc('anvil_setStorageAt', dollar, word(0), kept('USDC'))

@@ -136,3 +136,17 @@ TEST_CASE("what the escrow answers is read, or refused") {
     CHECK(credit_of(words({1, 2, 3, 4, 5})).error().code == "bad_answer");
     CHECK(credit_of(words({1, 1ull << 63, 3, 4, 5, 6})).error().code == "bad_answer");
 }
+
+TEST_CASE("a nonce may name the second in which its request expires, and then fits no other") {
+    auto r = asked();
+    r.expires = 1'795'165'352;
+    r.nonce = timed_nonce(r.expires, std::string(24, 'n'));
+    CHECK(r.nonce == "0x000000006b000ca8" + to_hex(std::string(24, 'n')));
+    CHECK(is_timed(r));
+    ++r.expires;
+    CHECK(!is_timed(r));
+    r.expires = 0x6b000ca8ll << 8;
+    CHECK(!is_timed(r));
+    r.nonce = "0x00";
+    CHECK(!is_timed(r));
+}
