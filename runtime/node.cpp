@@ -16,12 +16,7 @@
 #include <souk/actors/offerings/finder.hpp>
 #include <souk/actors/payments/channels.hpp>
 #include <souk/actors/payments/escrow_keeper.hpp>
-#include <souk/actors/payments/evm_channels.hpp>
-#include <souk/actors/payments/evm_escrow.hpp>
-#include <souk/actors/payments/evm_permits.hpp>
-#include <souk/actors/payments/evm_rail.hpp>
 #include <souk/actors/payments/payments.hpp>
-#include <souk/actors/payments/permit_allowance.hpp>
 #include <souk/actors/policy/association.hpp>
 #include <souk/actors/policy/policy.hpp>
 #include <souk/actors/requester/requester.hpp>
@@ -29,11 +24,7 @@
 #include <souk/backends/compute/qemu.hpp>
 #include <souk/backends/compute/sandbox.hpp>
 #include <souk/backends/keys/keyring.hpp>
-#include <souk/backends/evm/json_rpc.hpp>
-#include <souk/backends/evm/quorum.hpp>
-#include <souk/backends/rails/facilitator.hpp>
 #include <souk/backends/rails/ledger.hpp>
-#include <souk/backends/rails/remote_ledger.hpp>
 #include <souk/backends/records/plc_account.hpp>
 #include <souk/backends/tls/authority.hpp>
 #include <souk/backends/tunnel/broker.hpp>
@@ -47,6 +38,7 @@
 #include <souk/runtime/control.hpp>
 #include <souk/runtime/doors.hpp>
 #include <souk/runtime/offering_reader.hpp>
+#include <souk/runtime/rails.hpp>
 #include <souk/runtime/record_streams.hpp>
 #include <souk/runtime/who.hpp>
 
@@ -134,7 +126,7 @@ private:
         open_backend();
         system_config_ = std::make_unique<system_config>(cluster_limits{});
         sys_ = std::make_unique<caf::actor_system>(*system_config_);
-        open_rail();
+        open_rails();
         join_cluster();
         start_roles();
         open_streams();
@@ -153,12 +145,7 @@ private:
         local_.clear();
         const auto drop = [](auto&... handles) { ((handles = std::decay_t<decltype(handles)>{}), ...); }; // else the system waits for them
         if (crier_) caf::anon_send_exit(crier_, caf::exit_reason::user_shutdown);
-        if (evm_rail_) evm_rail_->close();
-        {
-            const std::lock_guard hold(allowing_);
-            stopping_allowance_ = true;
-            if (permit_allowance_) permit_allowance_->close();
-        }
+        if (rails_) rails_->close();
         drop(crier_, offerings_, signer_, policy_, payments_, channels_, escrow_, issuer_, launcher_, fleet_, bidder_, requester_, broker_);
         cluster_.reset();
     }
@@ -235,9 +222,7 @@ private:
     bool has(const char* role) const { return c_.roles.count(role) > 0; }
 
     void open_books() {
-        const auto asset = c_.ledger || !c_.wallet_ledger.empty() ? book::token_of(std::string(x402::development_network), development_token().contract)
-                           : c_.chain                             ? book::token_of(c_.chain->network, c_.chain->asset)
-                                                                  : std::string();
+        const auto asset = rails::asset_of(c_);
         if (asset.empty()) return;
         const auto trouble = [name = c_.name](const std::string& why) { spdlog::warn("{}: books: {}", name, why); };
         books_ = std::make_shared<bookkeeper>(bookkeeper_options{now_, keys_->wallet_address(), asset, trouble}, std::make_shared<book::sqlite_store>(c_.directory / "books.db", trouble), *log_);
@@ -248,89 +233,13 @@ private:
         if (!books_ || now < books_due_) return;
         bool more = true;
         for (int i = 0; i < 100 && more; ++i) more = books_->catch_up();
-        if (!more) books_->ask(*rail_);
+        if (!more) books_->ask(*rails_->payments());
         books_due_ = now + (more ? 0s : books_->has_opened() ? 60s : 1s);
     }
-    void open_rail() {
+    void open_rails() {
         open_books();
-        if (c_.ledger) {
-            ledger_ = std::make_unique<embedded_ledger>(c_.directory / "ledger.db", now_);
-            for (const auto& [address, units] : c_.funds) {
-                const auto sum = from_decimal(units);
-                if (!sum) throw refused(sum.error());
-                if (const auto given = ledger_->fund(address, *sum, "configuration"); !given) throw refused(given.error());
-            }
-            rail_ = ledger_.get(), channel_rail_ = ledger_.get(), escrow_rail_ = ledger_.get();
-        } else if (!c_.wallet_ledger.empty()) {
-            remote_ledger_ = make_remote_ledger(*web_, c_.wallet_ledger, now_);
-            rail_ = remote_ledger_.get(), channel_rail_ = remote_ledger_.get(), escrow_rail_ = remote_ledger_.get();
-        } else if (c_.chain) {
-            rail_ = open_chain(*c_.chain);
-        }
-        if (rail_) (void)keys_->wallet(); // a passphrase that does not open it is known now, not when something is to be paid
-    }
-    std::function<void(std::function<void(value)>)> lanes() const {
-        if (!evm_rail_) return {};
-        return [rail = evm_rail_.get()](std::function<void(value)> tell) {
-            rail->lanes_with_gas([tell](const std::vector<evm_rail::lane_view>& all) {
-                value::list keys;
-                for (const auto& l : all) keys.push_back(to_value(l));
-                tell(std::move(keys));
-            });
-        };
-    }
-    wallet_terms money() {
-        wallet_terms t;
-        if (evm_rail_)
-            t.allow = [this](amount sum, std::function<void(result<value>)> tell) {
-                permit_allowance* all = nullptr;
-                {
-                    const std::lock_guard hold(allowing_);
-                    if (stopping_allowance_) return tell(refusal{"not_now", "this node is stopping"});
-                    if (!permit_allowance_) permit_allowance_ = std::make_unique<permit_allowance>(*sys_, *evm_rail_, *log_, keys_->wallet());
-                    all = permit_allowance_.get();
-                }
-                all->allow(std::to_string(sum), [tell](result<allowed> a) { a ? tell(to_value(*a)) : tell(a.error()); });
-            };
-        t.ledger_at = c_.wallet_ledger;
-        if (c_.chain) t.gwei_for_one = c_.chain->most_gas * c_.chain->most_fee_gwei;
-        if (ledger_) t.issue = [ledger = ledger_.get()](const std::string& to, amount sum, const std::string& reason) { return ledger->fund(to, sum, reason); };
-        return t;
-    }
-    payment_rail* open_chain(const chain_rail& r) {
-        const auto number = x402::chain_of(r.network).value();
-        std::vector<std::shared_ptr<evm::chain>> nodes;
-        for (const auto& url : r.nodes) nodes.push_back(evm::make_json_rpc(http::fetcher_of(*web_), {url, number, {r.headers.begin(), r.headers.end()}, 8s}));
-        evm::quorum_options q;
-        q.agree = static_cast<std::size_t>(r.agree), q.now = now_;
-        q.trouble = [name = c_.name, urls = r.nodes](std::size_t i, const refusal& why) { spdlog::debug("{}: the chain's node {}: {}: {}", name, i + 1, why.code, why.text); };
-        evm_rail_options o;
-        o.network = r.network, o.token = {r.token, r.token_version, number, r.asset}, o.most_gas = r.most_gas, o.wallet_factories = r.wallet_factories, o.most_gas_of_wallet = r.most_gas_of_wallet, o.now = now_, o.trouble = trouble(), o.books = books_;
-        o.gas.confirmations = r.confirmations, o.gas.watched = r.watched, o.gas.most_fee = r.most_fee_gwei * 1'000'000'000;
-        std::vector<crypto::secret> keys; // whoever only pays needs none: the seller brings it to the chain
-        if ((has("payments") || c_.channels.pay || c_.escrow.on) && r.facilitator.empty()) // a payer withdraws from channels himself, and has his escrow
-            for (std::int64_t i = 0; i < r.signers; ++i) keys.push_back(keys_->settling(static_cast<std::size_t>(i)));
-        evm_rail_ = std::make_unique<evm_rail>(*sys_, std::move(o), *log_, evm::make_quorum(std::move(nodes), std::move(q)), std::move(keys));
-        if (r.facilitator.empty()) {
-            evm_channels_options ch;
-            ch.place.chain = number;
-            if (!c_.channels.contract.empty()) ch.place.contract = c_.channels.contract;
-            if (!c_.channels.collector.empty()) ch.place.collector = c_.channels.collector;
-            evm_channels_ = std::make_unique<evm_channels>(*evm_rail_, std::move(ch));
-            channel_rail_ = evm_channels_.get();
-            if (c_.escrow.on) {
-                evm_escrow_options es;
-                es.place = {number, c_.escrow.contract};
-                evm_escrow_ = std::make_unique<evm_escrow>(*evm_rail_, std::move(es));
-                escrow_rail_ = evm_escrow_.get();
-            }
-        }
-        evm_permits_ = std::make_unique<evm_permits>(*evm_rail_, evm_permits_options{});
-        if (r.facilitator.empty()) return evm_permits_.get();
-        facilitator_options f;
-        f.url = r.facilitator, f.headers = {r.facilitator_headers.begin(), r.facilitator_headers.end()}, f.now = now_;
-        facilitated_ = make_facilitator_rail(http::fetcher_of(*web_), std::move(f), *evm_permits_);
-        return facilitated_.get();
+        rails_ = std::make_unique<rails>(c_, *keys_, *log_, *web_, now_, trouble());
+        rails_->open(*sys_, books_);
     }
     void open_backend() {
         if (!has("launcher")) return;
@@ -397,15 +306,15 @@ private:
             issuer_ = host("issuer", spawn_issuer(sys, o, keys_->issuer()));
         }
         if (has("payments")) {
-            if (!rail_) throw std::runtime_error("the role payments needs a [ledger], a [wallet] or a [rail]");
-            payment_world_ = std::make_unique<payment_world>(*rail_, keys_->wallet_address(), keys_->wallet().copy());
+            if (!rails_->payments()) throw std::runtime_error("the role payments needs a [ledger], a [wallet] or a [rail]");
+            payment_world_ = std::make_unique<payment_world>(*rails_->payments(), keys_->wallet_address(), keys_->wallet().copy());
             payments_options o;
             o.pay_to = keys_->wallet_address(), o.now = now_, o.trouble = trouble(), o.books = books_;
-            payments_ = host("payments", spawn_payments(sys, std::move(o), *log_, *rail_, *payment_world_));
+            payments_ = host("payments", spawn_payments(sys, std::move(o), *log_, *rails_->payments(), *payment_world_));
         }
-        if (has("payments") && channel_rail_ && (c_.channels.take || begun(channel::kind))) start_channels();
+        if (has("payments") && rails_->channels() && (c_.channels.take || begun(channel::kind))) start_channels();
         else if (c_.channels.take && has("payments")) throw std::runtime_error("[channels] need a [ledger], a [wallet] or a [rail] that has them");
-        if (has("payments") && escrow_rail_ && (c_.escrow.take || begun(tab::kind))) start_escrow();
+        if (has("payments") && rails_->escrow() && (c_.escrow.take || begun(tab::kind))) start_escrow();
         else if (c_.escrow.take) throw std::runtime_error("[escrow] needs a [ledger], a [wallet] or a [rail]");
         if (has("launcher")) start_launcher();
         if (has("fleet"))
@@ -431,18 +340,16 @@ private:
         channels_options o;
         o.pay_to = keys_->wallet_address(), o.authorizer = keys_->wallet_address(), o.withdraw_delay = r.withdraw_delay.count(), o.now = now_, o.trouble = trouble();
         o.claim_at = r.claim_at, o.most_unclaimed = r.most_unclaimed, o.most_of_payer = r.most_of_payer, o.most_in_all = r.most_in_all;
-        channel_world_ = std::make_unique<channel_world>(*channel_rail_, keys_->wallet().copy());
-        channels_ = host("channels", spawn_channels(*sys_, std::move(o), *log_, *channel_rail_, *channel_world_));
+        channel_world_ = std::make_unique<channel_world>(*rails_->channels(), keys_->wallet().copy());
+        channels_ = host("channels", spawn_channels(*sys_, std::move(o), *log_, *rails_->channels(), *channel_world_));
     }
-    // On a chain one sends one's own transactions, so there it is a key that pays gas.
-    crypto::secret escrow_key() const { return evm_escrow_ ? keys_->settling(0) : keys_->wallet().copy(); }
     void start_escrow() {
         const auto& r = c_.escrow;
         escrow_options o;
-        o.provider = crypto::address_of(escrow_key()).value(), o.now = now_, o.trouble = trouble();
+        o.provider = crypto::address_of(rails_->own_key()).value(), o.now = now_, o.trouble = trouble();
         o.present_at = r.present_at, o.most_open = r.most_open, o.most_in_all = r.most_in_all, o.present_after = r.present_after, o.before = r.before, o.latest = r.latest;
-        escrow_world_ = std::make_unique<escrow_world>(*escrow_rail_, escrow_key());
-        escrow_ = host("escrow", spawn_escrow_keeper(*sys_, std::move(o), *log_, *escrow_rail_, *escrow_world_));
+        escrow_world_ = std::make_unique<escrow_world>(*rails_->escrow(), rails_->own_key());
+        escrow_ = host("escrow", spawn_escrow_keeper(*sys_, std::move(o), *log_, *rails_->escrow(), *escrow_world_));
     }
     void start_finder() {
         finder_options o;
@@ -490,15 +397,15 @@ private:
         crier_ = spawn_crier(*sys_, std::move(o), fleet, *log_, *offering_world_);
     }
     void start_requester() {
-        if (!rail_) throw std::runtime_error("the role requester needs a [wallet] or a [rail]");
+        if (!rails_->payments()) throw std::runtime_error("the role requester needs a [wallet] or a [rail]");
         requester_options o;
         o.did = self_.document.did, o.door = c_.public_url, o.speaks = c_.speaks, o.relay = c_.relay, o.now = now_, o.trouble = trouble(), o.calls = calls(), o.books = books_;
         o.past = std::make_shared<past_dealings>(*log_), o.spending = spending_;
         if (hosted_) o.writes_at = c_.public_url;
-        o.channels = channel_rail_, o.streams = c_.channels.pay, o.longest_withdrawal = c_.channels.longest_withdrawal; // what was begun goes on, whatever is said now
-        if (evm_channels_ && (c_.channels.pay || begun(purchase::kind))) o.authorizer = std::make_shared<const crypto::secret>(keys_->settling(0));
+        o.channels = rails_->channels(), o.streams = c_.channels.pay, o.longest_withdrawal = c_.channels.longest_withdrawal; // what was begun goes on, whatever is said now
+        if (rails_->sends_itself() && (c_.channels.pay || begun(purchase::kind))) o.authorizer = std::make_shared<const crypto::secret>(keys_->settling(0));
         requester_roles r{role<signer_actor>("signer", c_.owner), role<policy_actor>("policy", c_.owner), role<broker_actor>("broker", ""), c_.seek ? offerings_ : offerings_actor{}};
-        purchase_world_ = std::make_unique<purchase_world>(*sys_, o, r, *network_, http::fetcher_of(*web_), *rail_, *keys_);
+        purchase_world_ = std::make_unique<purchase_world>(*sys_, o, r, *network_, http::fetcher_of(*web_), *rails_->payments(), *keys_);
         requester_ = host("requester", spawn_requester(*sys_, std::move(o), std::move(r), *log_, *network_, *keys_, *purchase_world_));
     }
     void start_broker() {
@@ -538,7 +445,7 @@ private:
             p.sys = sys_.get(), p.now = now_, p.public_url = c_.public_url, p.did = self_.document.did, p.keys = keys_.get(), p.own = own_.get();
             if (own_) p.records.emplace(repository_door{*shown_, [d = self_.document] { return d; }, self_.account ? self_.account->own().audit() : value()});
             if (hosted_) p.records->commits = false; // its host signs them
-            p.identities = identities_.get(), p.network = network_.get(), p.bidder = bidder_, p.requester = requester_, p.offerings = offerings_, p.policy = policy_, p.may_ask.insert(c_.policy_answers.begin(), c_.policy_answers.end()), p.registry = c_.registry, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = ledger_.get();
+            p.identities = identities_.get(), p.network = network_.get(), p.bidder = bidder_, p.requester = requester_, p.offerings = offerings_, p.policy = policy_, p.may_ask.insert(c_.policy_answers.begin(), c_.policy_answers.end()), p.registry = c_.registry, p.issuer = role<issuer_actor>("issuer", c_.owner), p.broker = broker_, p.ledger = rails_->ledger();
             if (followed_) p.crawl = [this](const http::request& r) { return answer_request_crawl(*followed_, r, [this](const std::string& host) { if (streams_) streams_->follow_too(host); }); };
             p.payments = payments_;
             if (c_.facilitator && payments_) p.facilitator = facilitator_terms{c_.facilitator_callers, c_.facilitator_open};
@@ -550,10 +457,10 @@ private:
         control_parts p;
         p.sys = sys_.get(), p.now = now_, p.name = c_.name, p.did = self_.document.did, p.owner = c_.owner, p.public_url = c_.public_url;
         p.roles.assign(c_.roles.begin(), c_.roles.end());
-        p.keys = keys_.get(), p.own = own_.get(), p.log = log_.get(), p.rail = rail_, p.books = books_, p.web = http::fetcher_of(*web_), p.lanes = lanes(), p.money = money(), p.spending = spending_, p.peers = cluster_.get();
+        p.keys = keys_.get(), p.own = own_.get(), p.log = log_.get(), p.rail = rails_->payments(), p.books = books_, p.web = http::fetcher_of(*web_), p.lanes = rails_->lanes(), p.money = rails_->terms(), p.spending = spending_, p.peers = cluster_.get();
         p.requester = requester_, p.bidder = bidder_, p.policy = policy_, p.fleet = fleet_, p.launcher = launcher_, p.signer = signer_;
         p.broker = role<broker_actor>("broker", ""), p.offerings = offerings_;
-        if (c_.escrow.on && escrow_rail_) p.escrow = {sys_.get(), now_, escrow_rail_, rail_, std::make_shared<const crypto::secret>(escrow_key()), escrow_};
+        if (c_.escrow.on && rails_->escrow()) p.escrow = {sys_.get(), now_, rails_->escrow(), rails_->payments(), std::make_shared<const crypto::secret>(rails_->own_key()), escrow_};
         p.identities = identities_.get();
         p.status = [this] { return status(); };
         if (self_.account) p.plc = [this] { return log_of(); };
@@ -649,19 +556,7 @@ private:
     std::shared_ptr<bookkeeper> books_; // to the end told by actors, which end with the system
     std::chrono::steady_clock::time_point books_due_{};
     std::unique_ptr<kept_file> grants_;
-    std::unique_ptr<embedded_ledger> ledger_;
-    std::unique_ptr<remote_ledger> remote_ledger_;
-    std::unique_ptr<evm_rail> evm_rail_; // its lanes end with the system
-    std::unique_ptr<evm_permits> evm_permits_; // in front of it
-    std::mutex allowing_;
-    std::unique_ptr<permit_allowance> permit_allowance_; // from when it is first asked; its lane ends with the system
-    bool stopping_allowance_ = false;
-    std::unique_ptr<payment_rail> facilitated_;
-    payment_rail* rail_ = nullptr;
-    std::unique_ptr<evm_channels> evm_channels_;
-    channel_rail* channel_rail_ = nullptr; // the same rail's, where it has any
-    std::unique_ptr<evm_escrow> evm_escrow_;
-    escrow_rail* escrow_rail_ = nullptr; // the same
+    std::unique_ptr<rails> rails_;
     std::unique_ptr<compute::backend> backend_;
     std::unique_ptr<payment_world> payment_world_;
     std::unique_ptr<channel_world> channel_world_;
