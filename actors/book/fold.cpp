@@ -48,7 +48,7 @@ folded fold(const std::string& key, const payment::state& s, const std::string& 
     w.of = {kind::promised, payment_subject(key), s.what.accept, lower(a.from), {}, {}, at, s.what.valid_before};
     w.asset = token_of(s.what.network, s.what.asset);
     const auto v = s.what.value;
-    if (v == 0) return std::move(w.all);
+    if (const auto& permit = s.what.authorised.permit2Authorization; v == 0 && permit && permit->witness.facilitator) return std::move(w.all); // nothing was asked for
     w.put(kind::promised, {{account::receivable, v}, {account::promised, minus(v)}});
     if (s.at == phase::failed) w.put(kind::lapsed, {{account::promised, v}, {account::receivable, minus(v)}}, s.why.text);
     if (s.at < phase::confirmed || s.at == phase::failed) return std::move(w.all);

@@ -5,6 +5,7 @@
 #include <souk/actors/common/turn.hpp>
 #include <souk/messages/bytes.hpp>
 
+#include <algorithm>
 #include <map>
 
 namespace souk {
@@ -71,7 +72,7 @@ struct payments_state {
                 if (!p) return money_moved{came::no, {}, {}, p.error()};
                 const auto& a = p->payload.authorization;
                 std::int64_t value = 0, before = 0;
-                if (!number(a.value, value) || !number(a.validBefore, before))
+                if (!number(a.value, value) || !second(a.validBefore, before))
                     return money_moved{came::no, {}, {}, refusal{"bad_authorization", "its numbers are not numbers"}};
                 if (p->accepted.network != rail_.network()) return money_moved{came::no, {}, {}, refusal{"invalid_network", "this node is paid on " + rail_.network()}};
                 const instant until{std::chrono::seconds{before}};
@@ -138,6 +139,14 @@ private:
     void deliver(waiter& w, money_moved said) {
         if (said.how == came::unknown && w.meant) said.transaction = rail_.on_its_way(w.meant->authorised.authorization);
         w.promise.deliver(std::move(said));
+    }
+    // Some sign for ever, in as many digits as there are: that is until the year 9999.
+    static bool second(const std::string& text, std::int64_t& into) {
+        constexpr std::int64_t latest = 253'402'300'799;
+        if (text.size() > 12 && text[0] != '0' && text.find_first_not_of("0123456789") == std::string::npos) return into = latest, true;
+        if (!number(text, into)) return false;
+        into = std::min(into, latest);
+        return true;
     }
     // Orders, then waits for the entity to say what came of it. What it already said is asked for after the order is durable.
     caf::result<money_moved> wait_for(const std::string& key, payment::command what) {

@@ -2,6 +2,7 @@
 //   pay v1|v2 URL KEY             fetches URL with the official client; prints {status, body, receipt}
 //   name v2 URL KEY ID            two payments by the official client that bear one identifier, the first one twice; prints the three statuses
 //   sign v2 URL KEY [AMOUNT]      what a facilitator is asked for a payment at URL by the official client: of AMOUNT, where it is not all
+//   permit v2 URL KEY             pays URL by a permit of the official client's, though nobody asks for one; prints {status, receipt}
 //   serve v1|v2 PORT FACILITATOR PAYEE [permits]   a shop: GET /paid for a cent, settled by FACILITATOR; GET /free; GET /count says how often it served;
 //                                 by permits GET /permit for a cent, GET /upto?amount= for at most half a dollar
 //   facilitate PORT RPC KEY       the official facilitator, versions 1 and 2
@@ -52,6 +53,21 @@ if (what === 'sign') {
   const client = new x402Client().register('eip155:*', new ExactEvmScheme(account)).register('eip155:*', new UptoEvmScheme(account))
   const paymentPayload = await client.createPaymentPayload(decoded((await local(url)).headers.get('payment-required')))
   console.log(JSON.stringify({ x402Version: 2, paymentPayload, paymentRequirements: { ...paymentPayload.accepted, ...(amount ? { amount } : {}) } }))
+  process.exit(0)
+}
+
+if (what === 'permit') {
+  const [url, key] = rest
+  const { x402Client } = await import('@x402/core/client')
+  const { encodePaymentSignatureHeader } = await import('@x402/core/http')
+  const { ExactEvmScheme } = await import('@x402/evm/exact/client')
+  const client = new x402Client().register('eip155:*', new ExactEvmScheme(privateKeyToAccount(keyIn(key))))
+  const demanded = decoded((await local(url)).headers.get('payment-required'))
+  demanded.accepts = demanded.accepts.filter(a => a.scheme === 'exact').map(a => ({ ...a, extra: { ...a.extra, assetTransferMethod: 'permit2' } }))
+  const paymentPayload = await client.createPaymentPayload(demanded)
+  if (!paymentPayload.payload.permit2Authorization) throw new Error('the official client signed no permit')
+  const r = await local(url, { headers: { 'PAYMENT-SIGNATURE': encodePaymentSignatureHeader(paymentPayload) } })
+  console.log(JSON.stringify({ status: r.status, receipt: decoded(r.headers.get('payment-response')) }))
   process.exit(0)
 }
 

@@ -378,6 +378,20 @@ TEST_CASE("nothing of a permit is an answer that stays: after a restart, too, no
     CHECK(n.take(nothing).refused->code == "bad_amount");
 }
 
+TEST_CASE("a permit that is good for ever is taken as any other") {
+    desk n(1);
+    const person alice;
+    n.provide(alice, 1'000, 1'000);
+    auto p = n.paid(alice, n.offered("exact", n.bob, 1'000));
+    p.payload.permit2Authorization->deadline = evm::to_decimal(evm::word(32, '\xff'));
+    p.payload = p2::sign(84532, *p.payload.permit2Authorization, alice.key).value();
+    CHECK(n.check(p) == "good");
+    CHECK(n.take(p).how == came::yes);
+    CHECK(n.take(p).how == came::yes);
+    CHECK(n.balance(n.bob) == 1'000);
+    CHECK(n.transactions() == 1);
+}
+
 TEST_CASE("a permit in a block that the chain drops is brought again, once") {
     desk n(1);
     const person alice;

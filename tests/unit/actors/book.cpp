@@ -299,6 +299,8 @@ TEST_CASE("of what was promised by a permit less may move: that is entered, and 
     // The seller's side of nothing makes no entry.
     payment::state nothing;
     nothing.at = payment::phase::confirmed, nothing.what = terms(0);
+    CHECK(fold("0xalice/0xnonce", nothing, "0xBob", begin).refused.size() == 2);
+    nothing.what.authorised.permit2Authorization.emplace().witness.facilitator = "0xEve"; // of at most so much, that is an amount
     const auto f = fold("0xalice/0xnonce", nothing, "0xBob", begin);
     CHECK(f.entries.empty());
     CHECK(f.refused.empty());

@@ -148,6 +148,25 @@ TEST_CASE("a receipt is of the transaction that was asked for, or none") {
     CHECK(code(n.receipt_of(h1)) == "rpc_unknown");
 }
 
+TEST_CASE("a transaction is the one that was asked for, as it was brought, or none") {
+    one_node n;
+    const auto ask = [&](const std::string& h) { return asked<std::optional<sent>>([&](auto t) { n.at->transaction_of(h, t); }); };
+    const auto text = [](const std::string& hash, const std::string& to, const std::string& input = "\"0x0102\"") {
+        return "{\"hash\":\"" + hash + "\",\"from\":\"0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266\",\"to\":" + to + ",\"input\":" + input + "}";
+    };
+    n.s.results["eth_getTransactionByHash"] = "null";
+    CHECK(!ask(h1).value());
+    n.s.results["eth_getTransactionByHash"] = text(h1, '"' + token + '"');
+    CHECK(ask(h1).value() == sent{h1, "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266", token, "\x01\x02"});
+    CHECK(code(ask(h2)) == "rpc_unknown");
+    n.s.results["eth_getTransactionByHash"] = text(h1, "null"); // it made a contract
+    CHECK(ask(h1).value()->to.empty());
+    for (const auto& bad : {text(h1, "\"0x12\""), text(h1, '"' + token + '"', "\"0x1\""), text(h1, '"' + token + '"', "7"), std::string("{}"), std::string("[]"), std::string("7")}) {
+        n.s.results["eth_getTransactionByHash"] = bad;
+        CHECK(code(ask(h1)) == "rpc_unknown");
+    }
+}
+
 // -- several ------------------------------------------------------------------------------------------------------------------
 
 namespace {

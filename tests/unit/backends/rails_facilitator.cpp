@@ -96,6 +96,33 @@ TEST_CASE("its no is a no only where the chain has nothing either; what is pendi
     CHECK(s.asked.size() == before);
 }
 
+TEST_CASE("a permit is brought to it as it goes over the wire; of at most so much, for what it came to") {
+    shop s;
+    s.says(200, R"({"success":false,"errorReason":"permit2_allowance_required","transaction":""})");
+    for (const bool upto : {false, true}) {
+        x402::exact_payload p;
+        p.signature = "0x" + std::string(130, '1');
+        p.permit2Authorization = x402::permit2_authorization{"0x70997970C51812dc3A010C7d01b50e0d17dc79C8", {s.chain.asset(), "500000"}, "0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002", "7", "1800000300",
+                                                             {"0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", upto ? std::optional<std::string>("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266") : std::nullopt, "0"}};
+        p.authorization = {"0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", upto ? "123456" : "500000", "0", "1800000300", "permit2:0x" + std::string(63, '0') + "7"};
+        settle_answer got;
+        s.rail->settle(p, [&got](settle_answer a) { got = std::move(a); });
+        CHECK(got.how == moved::no);
+        CHECK(got.why.code == "permit2_allowance_required");
+        const auto body = from_json(s.asked.back().body).value();
+        const auto& payment = *body.find("paymentPayload");
+        const auto& needs = *body.find("paymentRequirements");
+        CHECK(!payment.find("payload")->find("authorization"));
+        CHECK(from_value<x402::permit2_authorization>(*payment.find("payload")->find("permit2Authorization")).value() == *p.permit2Authorization);
+        CHECK(needs.text("scheme") == (upto ? "upto" : "exact"));
+        CHECK(payment.find("accepted")->text("scheme") == needs.text("scheme"));
+        CHECK(needs.text("amount") == p.authorization.value);
+        CHECK(payment.find("accepted")->text("amount") == "500000");
+        CHECK(needs.find("extra")->text("assetTransferMethod") == "permit2");
+        CHECK(needs.find("extra")->text("facilitatorAddress") == (upto ? "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266" : ""));
+    }
+}
+
 TEST_CASE("redirections are followed as far as is safe, and our key stays with whom it is for") {
     shop s;
     s.answers = [&](const http::call& c) {
