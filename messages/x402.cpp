@@ -65,11 +65,7 @@ result<value> header_json(std::string_view header) {
 result<payment> payment_of(const value& v) {
     const auto* payload = v.find("payload");
     const auto* permit = payload ? payload->find("permit2Authorization") : nullptr;
-    if (!permit) {
-        auto p = from_value<payment>(v, unknown_fields::ignore);
-        if (p) p->payload.permit2Authorization.reset(); // "null"
-        return p;
-    }
+    if (!permit || permit->is_null()) return from_value<payment>(v, unknown_fields::ignore);
     auto signed_for = from_value<permit2_authorization>(*permit, unknown_fields::ignore);
     if (!signed_for) return signed_for.error();
     auto as_moved = evm::permit2::as_authorization(*signed_for, signed_for->permitted.amount);

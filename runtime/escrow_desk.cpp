@@ -78,7 +78,7 @@ void sign(const escrow_desk_parts& p, const std::string& me, const value& body, 
     es::request r{me, text(body, "provider"), p.rail->token().contract, std::to_string(*price), text(body, "hash"), text(body, "credit"), {}, seconds_of(p.now()) + lives};
     if (r.credit.empty()) r.credit = "0";
     if (r.request_hash.empty()) r.request_hash = "0x" + to_hex(crypto::sha256(""));
-    r.nonce = es::timed_nonce(r.expires, crypto::sha256(random_id()));
+    r.nonce = es::timed_nonce(r.expires, r.credit, crypto::sha256(random_id()));
     const auto s = es::sign(p.rail->escrow(), std::move(r), *p.key);
     if (!s) return say(http::error_response(400, s.error()));
     say(as_json(to_value(*s)));

@@ -56,7 +56,7 @@ void facilitator_door::answer(const http::request& r, http::responder say) {
         return say(http::json_response(400, to_json(value::map{{"success", false}, {"errorReason", q.error().code}, {"errorMessage", q.error().text}, {"transaction", ""}, {"network", ""}})));
     }
     if (what == "verify") verify(*q, std::move(say));
-    else settle(*who, *q, std::move(say));
+    else settle(*who, std::string(r.head.get("idempotency-key")), *q, std::move(say));
 }
 
 std::optional<std::string> facilitator_door::caller(const http::request& r) const {
@@ -119,17 +119,16 @@ void facilitator_door::verify(const question& q, http::responder say) {
     });
 }
 
-void facilitator_door::settle(const std::string& who, const question& q, http::responder say) {
+void facilitator_door::settle(const std::string& who, const std::string& again, const question& q, http::responder say) {
     const auto& a = q.payment.payload.authorization;
     const auto refuse = [q, say](const refusal& why, const std::string& transaction = {}) {
         say_json(say, {{"success", false}, {"errorReason", why.code}, {"errorMessage", why.text}, {"transaction", transaction}, {"network", q.network}, {"payer", q.payment.payload.authorization.from}});
     };
-    const auto named = x402::identifier_of(q.payment);
-    if (!named) return refuse(named.error());
+    if (again.size() > longest_again) return refuse({"bad_idempotency_key", "an Idempotency-Key has 128 characters at most"});
     const auto key = key_of(a);
-    const auto& identifier = *named;
-    const auto may = begin(key, who, identifier);
+    const auto may = begin(key, who, again);
     if (may == may_ask::no) return refuse({"duplicate_settlement", "this payment is being settled, or was, for another request"});
+    if (may == may_ask::later) return refuse({"settlement_pending", "it is being settled for this very request; ask again"});
     const auto finish = [self = shared_from_this(), key, q, say, refuse](const money_moved& m) {
         self->end(key, m.how == came::yes);
         if (m.how == came::unknown) return refuse({"settlement_pending", "it is on its way; ask again with the same payment"}, m.transaction);
@@ -163,9 +162,9 @@ void facilitator_door::supported(http::responder say) {
     });
 }
 
-facilitator_door::may_ask facilitator_door::begin(const std::string& key, const std::string& who, const std::string& identifier) {
+facilitator_door::may_ask facilitator_door::begin(const std::string& key, const std::string& who, const std::string& again) {
     const std::lock_guard hold(guard_);
-    const auto [at, first] = told_.try_emplace(key, told{who, identifier, true, false});
+    const auto [at, first] = told_.try_emplace(key, told{who, again, true, false});
     if (first) {
         order_.push_back(key);
         for (auto old = order_.begin(); told_.size() > most_told && old != order_.end();) {
@@ -175,10 +174,11 @@ facilitator_door::may_ask facilitator_door::begin(const std::string& key, const 
         return may_ask::yes;
     }
     auto& t = at->second;
-    const bool same = t.by == who && !identifier.empty() && identifier == t.identifier;
-    if (t.done) return same ? may_ask::same_again : may_ask::no;
-    if (t.asking) return same ? may_ask::same_again : may_ask::no;
-    t = {who, identifier, true, false};
+    const bool same = t.by == who && !again.empty() && again == t.again;
+    if (t.asking) return same ? may_ask::later : may_ask::no;
+    if (t.done && !same) return may_ask::no;
+    if (t.done) return t.asking = true, may_ask::same_again;
+    t = {who, again, true, false};
     return may_ask::yes;
 }
 void facilitator_door::end(const std::string& key, bool done) {

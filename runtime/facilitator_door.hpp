@@ -32,17 +32,19 @@ private:
     static result<question> read(const http::request&);
     static result<void> settle_what_is_asked(question&);
     void verify(const question&, http::responder);
-    void settle(const std::string& who, const question&, http::responder);
+    void settle(const std::string& who, const std::string& again, const question&, http::responder);
     void supported(http::responder);
 
     // A payment is answered with success once, to who brought it: whoever is told of it twice might serve twice. A question whose answer was
-    // "settlement_pending" may be asked again, and so may one that says by its payment-identifier that it is the same.
+    // "settlement_pending" may be asked again, and so may one that says by its Idempotency-Key that it is the same. That is the caller's own word: a
+    // payment-identifier is the payer's, who may send one payment many times.
+    static constexpr std::size_t longest_again = 128;
     struct told {
-        std::string by, identifier;
+        std::string by, again;
         bool asking = false, done = false;
     };
-    enum class may_ask { yes, same_again, no };
-    may_ask begin(const std::string& key, const std::string& who, const std::string& identifier);
+    enum class may_ask { yes, same_again, later, no };
+    may_ask begin(const std::string& key, const std::string& who, const std::string& again);
     void end(const std::string& key, bool done);
 
     caf::actor_system* sys_;

@@ -129,7 +129,7 @@ private:
         if (r.provider != provider_) return no(key, r.nonce, {"not_provider", "it is for another to serve"});
         if (r.token != token_) return no(key, r.nonce, {"wrong_token", "this node is paid in " + token_});
         if (const auto good = es::check_signature(place_, s); !good) return no(key, r.nonce, good.error());
-        if (!es::is_timed(r)) return no(key, r.nonce, {"nonce_not_timed", "a nonce begins with the second in which the request expires, in 8 bytes"});
+        if (!es::is_timed(r)) return no(key, r.nonce, {"nonce_not_timed", "a nonce begins with the second in which the request expires and the number of its credit, in 8 bytes each"});
         const auto from_now = r.expires - std::chrono::floor<std::chrono::seconds>(options_.now().time_since_epoch()).count();
         if (from_now > options_.latest.count()) return no(key, r.nonce, {"expires_too_late", "a request lives " + std::to_string(options_.latest.count()) + " seconds at most"});
         const auto price = from_decimal(r.price, 0);

@@ -201,7 +201,7 @@ private:
 
     // -- batches ------------------------------------------------------------------------------------------------------------
 
-    // Nonces that were used: by these very requests, since nobody but the provider presents, and his keeper takes each nonce once.
+    // Nonces that were used: by these very requests, since nobody but the provider presents, and his keeper takes each nonce once, for one credit.
     void presented(const std::vector<es::signed_request>& all, tell_escrow tell) {
         std::vector<std::string> nonces;
         for (const auto& s : all) nonces.push_back(s.request.nonce);

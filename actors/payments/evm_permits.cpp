@@ -83,7 +83,11 @@ public:
     // -- judging ------------------------------------------------------------------------------------------------------------
 
     void check(const x402::payment& p, const x402::requirements& offered, instant now, std::function<void(result<crypto::address>)> tell) {
-        if (const auto terms = p2::check_terms(p, offered, lanes_->signers(), now); !terms) return tell(terms.error());
+        if (const auto terms = p2::check_terms(p, offered, lanes_->signers(), now); !terms) {
+            // It may have been brought while there was time, and whoever is paid asks the rail about it: but for nobody who has not signed it.
+            if (terms.error().code != "permit2_deadline_expired") return tell(terms.error());
+            return check_signature(p.payload, [tell, why = terms.error()](result<void> good) { tell(good ? why : good.error()); });
+        }
         if (lower(offered.asset) != asset_) return tell(refusal{"asset_not_allowed", "this rail moves " + rail_.token.contract + " and nothing else"});
         on_->code(asset_, [self = shared_from_this(), paid = p.payload, tell](result<std::string> code) {
             if (!code) return tell(refusal{"rail_unknown", code.error().text});
@@ -223,18 +227,24 @@ private:
         if (!nonce || !from) return then(refusal{"rail_unknown", "no such nonce"});
         std::optional<std::string> to;
         if (const auto w = evm::address_word(a.to)) to = evm::to_hex_text(*w);
-        const auto is_it = [on = on_, payer = lower(a.from), nonce = *nonce](const evm::log& l, std::function<void(result<bool>)> tell) {
-            on->transaction_of(l.transaction, [payer, nonce, tell](result<std::optional<evm::sent>> t) {
+        // Spent on another token, whose transfers are not looked at: then what of ours is moved in the same transaction was moved by something else.
+        const auto elsewhere = std::make_shared<bool>(false);
+        const auto is_it = [on = on_, payer = lower(a.from), nonce = *nonce, asset = asset_, elsewhere](const evm::log& l, std::function<void(result<bool>)> tell) {
+            on->transaction_of(l.transaction, [payer, nonce, asset, elsewhere, l, tell](result<std::optional<evm::sent>> t) {
                 if (!t || !*t) return tell(refusal{"rail_unknown", t ? "a transaction that the node has logs of, and does not show" : t.error().text});
                 const auto asked = p2::read_settle((*t)->to, (*t)->data);
-                tell(asked && asked->owner == payer && asked->nonce == nonce);
+                if (!asked || asked->owner != payer || asked->nonce != nonce) return tell(false);
+                *elsewhere = asked->token != asset;
+                const auto to = evm::address_word(asked->to);
+                tell(*elsewhere || (l.topics.size() == 3 && to && l.topics[2] == evm::to_hex_text(*to) && l.data == asked->value));
             });
         };
         const evm_looks::span within{rail_.search_back, rail_.search_step};
         const evm::log_filter any{asset_, {evm::token::transferred(), evm::to_hex_text(*from)}, 0, 0};
         auto to_him = any;
         if (to) to_him.topics.emplace_back(*to);
-        const auto judge = [a, to](const evm::log& l) {
+        const auto judge = [a, to, elsewhere](const evm::log& l) {
+            if (*elsewhere) return use{moved::no, l.transaction, l.block, std::nullopt};
             const auto wanted = evm::uint256(a.value);
             const bool same = l.topics.size() == 3 && (!to || l.topics[2] == *to) && (a.value.empty() || (wanted && l.data == *wanted));
             return use{same ? moved::yes : moved::no, l.transaction, l.block, l.data.size() == 32 ? amount_in(l.data) : std::nullopt};

@@ -257,9 +257,24 @@ private:
         evm_looks::find_use(on_, asset_, a.from, a.nonce, newest, {options_.search_back, options_.search_step}, [self = shared_from_this(), a, then](result<std::optional<evm::receipt>> r) {
             if (!r) return then(r.error());
             if (!*r) return then(use{});
-            const auto moved_by_it = std::any_of((*r)->logs.begin(), (*r)->logs.end(), [&](const evm::log& l) { return self->is_transfer(l, a); });
-            then(use{moved_by_it ? moved::yes : moved::no, (*r)->transaction, (*r)->block});
+            const auto* l = self->transfer_by((*r)->logs, a);
+            then(use{l && self->is_transfer(*l, a) ? moved::yes : moved::no, (*r)->transaction, (*r)->block});
         });
+    }
+    // One transaction may use many authorisations, and move more besides: this one's transfer is the one that the token names next after its use. (Of a token
+    // that names it before, the one before.) Else one transfer would be taken for the payment of all of them.
+    const evm::log* transfer_by(const std::vector<evm::log>& logs, const x402::authorization& a) const {
+        const auto payer = topic_of(*evm::address_word(a.from)), nonce = lower(a.nonce);
+        const evm::log* before = nullptr;
+        bool used = false;
+        for (const auto& l : logs) {
+            if (l.address != asset_ || l.topics.empty()) continue;
+            const bool transfers = l.topics[0] == token::transferred();
+            if (used) return transfers ? &l : before;
+            used = l.topics.size() == 3 && l.topics[0] == token::authorization_used() && l.topics[1] == payer && lower(l.topics[2]) == nonce;
+            if (!used) before = transfers ? &l : nullptr;
+        }
+        return used ? before : nullptr;
     }
     bool is_transfer(const evm::log& l, const x402::authorization& a) const {
         return l.address == asset_ && l.topics.size() == 3 && l.topics[0] == token::transferred() && l.topics[1] == topic_of(*evm::address_word(a.from)) &&

@@ -49,25 +49,29 @@ std::string key_lanes::newest_hash(const std::string& id) const {
     return {};
 }
 
-void key_lanes::wait(const std::string& id, tell then) {
+bool key_lanes::is_awaited(const std::string& id, tell then) {
+    landed at_once{std::nullopt, false, {"rail_busy", "many already wait for this payment"}};
     {
-        const std::lock_guard hold(guard_);
-        auto& all = waiting_[id];
-        if (all.size() < most_askers) return all.push_back(std::move(then));
+        const std::lock_guard hold(guard_); // one for both: what lands in between is heard of
+        const auto over = [&]() -> const lane::place* {
+            for (const auto& [signer, jobs] : over_)
+                if (const auto at = jobs.find(id); at != jobs.end()) return &at->second;
+            return nullptr;
+        }();
+        if (over) {
+            at_once = {*over, false, {}};
+        } else if (auto& all = waiting_[id]; all.size() < most_askers) {
+            all.push_back(std::move(then));
+            return true;
+        }
     }
-    then({std::nullopt, false, {"rail_busy", "many already wait for this payment"}});
+    then(at_once);
+    return false;
 }
 
 void key_lanes::land(lane::job j, tell then, const std::string& by) {
     const auto id = j.id;
-    std::optional<lane::place> before;
-    {
-        const std::lock_guard hold(guard_);
-        for (const auto& [signer, jobs] : over_)
-            if (const auto at = jobs.find(id); at != jobs.end()) before = at->second;
-    }
-    if (before) return then({before, false, {}});
-    wait(id, std::move(then));
+    if (!is_awaited(id, std::move(then))) return;
     const auto signer = idlest(id, by);
     const foreign_thread here;
     const std::lock_guard hold(lanes_guard_);
@@ -111,7 +115,7 @@ void key_lanes::changed(const std::string& key, const lane::state& s, const std:
         auto& hashes = hashes_[s.signer];
         over.clear(), hashes.clear();
         for (const auto& x : s.slots) {
-            if (x.confirmed && x.mined) over.emplace(x.what.id, *x.mined);
+            if (x.confirmed && x.mined) over.emplace(x.what.id, *x.mined), where_.erase(x.what.id);
             else if (!x.attempts.empty()) hashes.emplace(x.what.id, x.mined ? x.mined->hash : x.attempts.back().hash);
         }
         if (events.empty()) { // just loaded
@@ -123,6 +127,7 @@ void key_lanes::changed(const std::string& key, const lane::state& s, const std:
             match(
                 e, [&](const lane::queued& x) { where_[x.what.id] = s.signer; },
                 [&](const lane::refused& x) { where_.erase(x.id), ended.emplace_back(x.id, landed{std::nullopt, true, x.why}); },
+                [&](const lane::buried& x) { where_.erase(x.id); }, // given again at the moment it was confirmed
                 [&](const lane::confirmed& x) { where_.erase(x.id), ended.emplace_back(x.id, landed{x.at, false, {}}); }, [](const auto&) {});
     }
     for (const auto& [id, how] : ended) say(id, how);

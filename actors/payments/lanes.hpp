@@ -40,13 +40,14 @@ public:
     const std::vector<std::string>& signers() const { return signers_; } // lower case
     bool under_way(const std::string& id) const;
     std::string newest_hash(const std::string& id) const; // of one that is under way: what was broadcast last; "" before that
-    void wait(const std::string& id, tell); // for one that is under way
+    void wait(const std::string& id, tell then) { (void)is_awaited(id, std::move(then)); } // for one that is under way
     // `by`: one of the signers; none: whichever has least to do.
     void land(lane::job, tell, const std::string& by = {});
     std::vector<lane_view> views() const;
 
 private:
     std::string key_of(const std::string& signer) const { return options_.name + '/' + signer; }
+    bool is_awaited(const std::string& id, tell); // false: it is over, or too many wait, and that was told
     std::string idlest(const std::string& id, const std::string& by);
     void changed(const std::string& key, const lane::state&, const std::vector<lane::event>&);
     void say(const std::string& id, const landed&);

@@ -204,6 +204,7 @@ std::optional<refusal> ledger_escrow::apply(const escrow_order& o, const std::st
         auto a = find(by, *provider);
         if (a.budget != 0 && o.price < a.price) return refusal{"price_lowered", "who serves at a price must find it good when he presents it"};
         if (o.amount > free_of(by)) return too_much;
+        if (o.amount == 0 && a.budget == 0) return nothing; // who has nothing here leaves nothing behind
         take(by, o.amount);
         a.budget += o.amount, a.price = o.price;
         keep(by, *provider, a);

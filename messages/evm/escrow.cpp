@@ -67,14 +67,26 @@ result<void> in_time(const request& r, instant now) {
 
 } // namespace
 
-std::string timed_nonce(std::int64_t expires, std::string_view rest) {
-    auto bytes = number(static_cast<std::uint64_t>(expires)).substr(24) + std::string(rest.substr(0, 24));
+namespace {
+
+// None: that credit has a number that no contract has come to.
+std::optional<std::string> begin_of_nonce(std::int64_t expires, std::string_view credit) {
+    const auto number_of_credit = uint256(credit);
+    if (expires < 0 || !number_of_credit || number_of_credit->find_first_not_of('\0') < 24) return std::nullopt;
+    return number(static_cast<std::uint64_t>(expires)).substr(24) + number_of_credit->substr(24);
+}
+
+} // namespace
+
+std::string timed_nonce(std::int64_t expires, std::string_view credit, std::string_view rest) {
+    auto bytes = begin_of_nonce(expires, credit).value_or(std::string(16, '\0')) + std::string(rest.substr(0, 16));
     bytes.resize(32);
     return to_hex_text(bytes);
 }
 bool is_timed(const request& r) {
     const auto nonce = bytes_of(r.nonce, 32);
-    return nonce && r.expires >= 0 && nonce->starts_with(number(static_cast<std::uint64_t>(r.expires)).substr(24));
+    const auto begin = begin_of_nonce(r.expires, r.credit);
+    return nonce && begin && nonce->starts_with(*begin);
 }
 
 result<std::string> digest_of(const place& p, const request& r) {

@@ -34,8 +34,9 @@ struct signed_request {
 };
 BOOST_DESCRIBE_STRUCT(signed_request, (), (request, signature))
 
-// A nonce that begins with the second its request expires: who has forgotten what expired cannot be brought it again under a later day. `rest`: 24 bytes.
-std::string timed_nonce(std::int64_t expires, std::string_view rest);
+// A nonce that begins with the second its request expires and the number of the credit that pays it, 8 bytes each: who has forgotten what expired cannot be
+// brought it again under a later day, and who keeps count of each credit by itself cannot be brought one nonce under two of them. `rest`: 16 bytes.
+std::string timed_nonce(std::int64_t expires, std::string_view credit, std::string_view rest);
 bool is_timed(const request&);
 
 // Codes "bad_address", "bad_number", "bad_hex".

@@ -130,7 +130,7 @@ struct shop : virtual_time {
     es::signed_request asked(const std::string& name, std::int64_t price, std::chrono::seconds life = 1h, const std::string& credit = "0") const {
         const auto expires = seconds_of(now + life);
         return signed_by(alice, {alice.address, bob.address, on.token().contract, std::to_string(price), "0x" + to_hex(crypto::sha256(name)), credit,
-                                 es::timed_nonce(expires, crypto::sha256(name)), expires});
+                                 es::timed_nonce(expires, credit, crypto::sha256(name)), expires});
     }
     es::signed_request signed_by(const person& who, es::request r) const { return es::sign(on.escrow(), std::move(r), who.key).value(); }
     static serve_request asking(const es::signed_request& s, std::int64_t within = 0) { return {octets{encode_described(s)}, within}; }

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 
 #include <souk/actors/payments/evm_rail.hpp>
@@ -14,6 +15,7 @@
 #include <souk/messages/actors.hpp>
 #include <souk/messages/bytes.hpp>
 #include <souk/messages/evm/abi.hpp>
+#include <souk/messages/evm/in_a_row.hpp>
 #include <souk/messages/evm/token.hpp>
 #include <souk/messages/json.hpp>
 
@@ -28,6 +30,15 @@ inline std::string where() {
     const char* url = std::getenv("SOUK_CHAIN");
     REQUIRE_MESSAGE(url, "SOUK_CHAIN: the address of a chain's node (tests/x402/rail starts one)");
     return url;
+}
+// The code of a test's own contract (tests/x402/tokens), as it lies on a chain.
+inline std::string deployed(const std::string& name) {
+    const char* contracts = std::getenv("SOUK_CONTRACTS");
+    REQUIRE(contracts);
+    std::ifstream file(std::filesystem::path(contracts) / (name + ".json"));
+    const auto compiled = from_json(std::string(std::istreambuf_iterator<char>(file), {}));
+    REQUIRE(compiled.has_value());
+    return std::string(compiled->text("deployed"));
 }
 inline instant system_now() { return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
 

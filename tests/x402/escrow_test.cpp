@@ -55,7 +55,7 @@ struct holder : node {
     es::signed_request asked(const person& provider, std::int64_t price, const std::string& credit = "0", std::chrono::seconds life = 3h) {
         const auto expires = std::chrono::floor<std::chrono::seconds>((system_now() + life).time_since_epoch()).count();
         return es::sign(there, {me().address, provider.address, dollar.contract, std::to_string(price), "0x" + to_hex(crypto::sha256("what is to be done")), credit,
-                                es::timed_nonce(expires, crypto::generate(crypto::curve::k256).view()), expires}, me().key).value();
+                                es::timed_nonce(expires, credit, crypto::generate(crypto::curve::k256).view()), expires}, me().key).value();
     }
 
     int names = 0;

@@ -313,6 +313,37 @@ TEST_CASE("a permit that somebody else brought to the chain is paid, by his tran
     CHECK(n.balance(n.bob) == 2'000);
 }
 
+// Whoever has a token of his own has any call made in the middle of a permit's settlement.
+TEST_CASE("a nonce that went with another token is spent, whatever else the same transaction has moved; and that is paid for once") {
+    const std::string courier = "0x0000000000000000000000000000000000c04a1e";
+    desk n;
+    const person alice;
+    n.provide(alice, 10'000, 10'000);
+    n.hands.rpc("anvil_setCode", {courier, deployed("Courier")});
+    const auto p = n.paid(alice, n.offered("exact", n.bob, 1'000));
+    auto elsewhere = *p.payload.permit2Authorization; // the same nonce, payee and amount
+    elsewhere.permitted.token = courier;
+    const auto signed_elsewhere = p2::sign(84532, elsewhere, alice.key).value();
+    const auto authorised = n.by(alice, n.node::of(alice, n.bob, 1'000));
+    const auto parcel = evm::token::transfer_with_authorization(authorised.authorization, evm::bytes_of(authorised.signature, 65).value()).value();
+    n.send_as(alice, courier, evm::abi::call("load(address,bytes)", {evm::abi::fixed(*evm::address_word(dollar.contract)), evm::abi::bytes(parcel)}));
+    n.send_as(alice, std::string(p2::exact_proxy), p2::settle_call(elsewhere, "1000", evm::bytes_of(signed_elsewhere.signature, 65).value()).value());
+    CHECK(n.balance(n.bob) == 1'000);
+    CHECK(n.settle(authorised).how == moved::yes); // by that transaction
+    const auto s = n.settle(p.payload);
+    CHECK(s.how == moved::no);
+    CHECK(s.why.code == "permit2_invalid_nonce");
+    CHECK(n.look_up(p.payload).how == moved::no);
+    CHECK(n.look_up(p.payload).spent);
+    CHECK(n.balance(n.bob) == 1'000);
+
+    // Nor does anybody get an expired one looked after who has not signed it.
+    auto late = n.paid(alice, n.offered("exact", n.bob, 1'000), 1s);
+    CHECK(n.check(late) == "permit2_deadline_expired");
+    late.payload.signature = p.payload.signature;
+    CHECK(n.check(late) == "invalid_permit2_signature");
+}
+
 // The node takes the transaction and its answer never comes; then the process ends, with its journal and its lanes.
 TEST_CASE("killed after it was broadcast: the permit is settled once, and asked again it is the same transaction and the same amount") {
     std::atomic<bool> dropping = false;

@@ -1,22 +1,6 @@
 // The rail of a chain, on a real node of one.
 #include "chain_node.hpp"
 
-#include <fstream>
-
-namespace {
-
-// The code of a test's own contract (tests/x402/tokens), as it lies on a chain.
-std::string deployed(const std::string& name) {
-    const char* contracts = std::getenv("SOUK_CONTRACTS");
-    REQUIRE(contracts);
-    std::ifstream file(std::filesystem::path(contracts) / (name + ".json"));
-    const auto compiled = from_json(std::string(std::istreambuf_iterator<char>(file), {}));
-    REQUIRE(compiled.has_value());
-    return std::string(compiled->text("deployed"));
-}
-
-} // namespace
-
 TEST_CASE("a payment moves on the chain, once, and brought again it is the same transaction") {
     node n;
     const person alice, bob;
@@ -120,6 +104,31 @@ TEST_CASE("who signs one nonce twice has paid what came first") {
     CHECK(n.balance(bob) == 0);
 }
 
+TEST_CASE("one transaction that uses several authorisations pays by each what that one moves, and no more") {
+    node n;
+    const person alice, bob;
+    n.hands.issue(alice.address, 1'000);
+    // Both are for Bob; the second one's nonce she signed for herself as well.
+    const auto first = n.of(alice, bob, 400), second = n.of(alice, bob, 400);
+    auto to_herself = second;
+    to_herself.to = alice.address;
+    std::vector<evm::one_call> both;
+    for (const auto& a : {first, to_herself}) {
+        const auto signature = evm::bytes_of(n.by(alice, a).signature, evm::any_size).value();
+        both.push_back({dollar.contract, evm::token::transfer_with_authorization(a, signature).value()});
+    }
+    const auto sent = n.hands.rpc("eth_sendTransaction", {value::map{{"from", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"}, {"data", evm::to_hex_text(evm::calls_in_a_row(both).value())}}});
+    REQUIRE(loopback::soon([&] { return !n.hands.rpc("eth_getTransactionReceipt", {sent}).is_null(); }));
+    CHECK(n.balance(bob) == 400);
+    CHECK(n.settle(n.by(alice, first)).how == moved::yes);
+    const auto s = n.settle(n.by(alice, second));
+    CHECK(s.how == moved::no);
+    CHECK(s.why.code == "invalid_exact_evm_nonce_already_used");
+    CHECK(n.look_up(first).how == moved::yes);
+    CHECK(n.look_up(second).how == moved::no);
+    CHECK(n.look_up(second).spent);
+}
+
 TEST_CASE("an authorisation that somebody else brought to the chain is paid, by his transaction") {
     node n;
     const person alice, bob;
@@ -158,7 +167,7 @@ TEST_CASE("a node that is silent after it took a transaction, and a restart: not
     const auto s = n.settle(p);
     CHECK_MESSAGE(s.how == moved::yes, s.why.code << ": " << s.why.text);
     CHECK(s.transaction == hash);
-    CHECK(n.rail->on_its_way(p.authorization).empty());
+    CHECK(loopback::soon([&] { return n.rail->on_its_way(p.authorization).empty(); }));
     CHECK(n.balance(bob) == 1'000);
     CHECK(loopback::soon([&] { return n.rail->lanes()[0].in_flight == 0; })); // its own transaction is found again
     CHECK(n.hands.transactions_of(n.keys[0].address) == 1);

@@ -80,7 +80,7 @@ struct vault {
     es::request asked(std::int64_t price, const std::string& credit = "0") {
         const auto expires = seconds + 3'600;
         return {alice.address, bob.address, ledger->asset(), std::to_string(price), "0x" + to_hex(crypto::sha256("what is to be done")), credit,
-                es::timed_nonce(expires, "nonce " + std::to_string(++nonces) + std::string(24, '.')), expires};
+                es::timed_nonce(expires, credit, "nonce " + std::to_string(++nonces) + std::string(24, '.')), expires};
     }
     es::signed_request by(const holder& who, es::request r) const { return es::sign(place, std::move(r), who.key).value(); }
     escrow_answer consume(const std::vector<es::signed_request>& all, const holder* who = nullptr) {
@@ -330,7 +330,7 @@ TEST_CASE("over thousands of operations every balance is what its own history sa
             break;
         case 3: {
             const auto price = below(20);
-            if (outcome(v.code(v.alice, v.approval(price, much)), much <= own.alice && (set.budget == 0 || price >= set.price), "approve"))
+            if (outcome(v.code(v.alice, v.approval(price, much)), much <= own.alice && (set.budget == 0 ? much > 0 : price >= set.price), "approve"))
                 own.alice -= much, set.budget += much, set.price = price;
             break;
         }

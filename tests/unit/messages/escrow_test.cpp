@@ -137,12 +137,18 @@ TEST_CASE("what the escrow answers is read, or refused") {
     CHECK(credit_of(words({1, 1ull << 63, 3, 4, 5, 6})).error().code == "bad_answer");
 }
 
-TEST_CASE("a nonce may name the second in which its request expires, and then fits no other") {
+TEST_CASE("a nonce may name the second in which its request expires and the credit that pays it, and then fits no other") {
     auto r = asked();
     r.expires = 1'795'165'352;
-    r.nonce = timed_nonce(r.expires, std::string(24, 'n'));
-    CHECK(r.nonce == "0x000000006b000ca8" + to_hex(std::string(24, 'n')));
+    r.credit = "258";
+    r.nonce = timed_nonce(r.expires, r.credit, std::string(16, 'n'));
+    CHECK(r.nonce == "0x000000006b000ca8" "0000000000000102" + to_hex(std::string(16, 'n')));
     CHECK(is_timed(r));
+    for (const auto* other : {"0", "257", "18446744073709551874", "x"}) { // the third is 258 beyond 64 bits
+        r.credit = other;
+        CHECK(!is_timed(r));
+    }
+    r.credit = "258";
     ++r.expires;
     CHECK(!is_timed(r));
     r.expires = 0x6b000ca8ll << 8;
