@@ -117,9 +117,10 @@ struct node {
     x402::exact_payload by(const person& who, const x402::authorization& a) const {
         return {"0x" + to_hex(crypto::sign_digest(who.key, x402::digest_of(token, a).value()).value()), a};
     }
-    std::vector<settle_answer> settle_all(const std::vector<x402::exact_payload>& all) {
+    std::vector<settle_answer> settle_all(const std::vector<x402::exact_payload>& all) { return settle_all(*rail, all); }
+    static std::vector<settle_answer> settle_all(payment_rail& by, const std::vector<x402::exact_payload>& all) {
         loopback::inbox<std::pair<std::size_t, settle_answer>> told;
-        for (std::size_t i = 0; i < all.size(); ++i) rail->settle(all[i], [&told, i](settle_answer a) { told.put({i, std::move(a)}); });
+        for (std::size_t i = 0; i < all.size(); ++i) by.settle(all[i], [&told, i](settle_answer a) { told.put({i, std::move(a)}); });
         std::vector<settle_answer> answers(all.size());
         for (std::size_t i = 0; i < all.size(); ++i) {
             auto [at, a] = told.take();

@@ -64,16 +64,7 @@ struct desk : node {
         p.authorization.value = std::to_string(actual);
         return p;
     }
-    std::vector<settle_answer> settle_all(const std::vector<x402::exact_payload>& all) {
-        loopback::inbox<std::pair<std::size_t, settle_answer>> told;
-        for (std::size_t i = 0; i < all.size(); ++i) permits->settle(all[i], [&told, i](settle_answer a) { told.put({i, std::move(a)}); });
-        std::vector<settle_answer> answers(all.size());
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            auto [at, a] = told.take();
-            answers[at] = std::move(a);
-        }
-        return answers;
-    }
+    std::vector<settle_answer> settle_all(const std::vector<x402::exact_payload>& all) { return node::settle_all(*permits, all); }
     settle_answer settle(const x402::exact_payload& p) { return settle_all({p}).front(); }
     look_up_answer look_up(const x402::exact_payload& p) {
         loopback::inbox<look_up_answer> told;
